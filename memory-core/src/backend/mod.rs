@@ -1,0 +1,184 @@
+//! The seam between the engine and the stores: entries, not bytes.
+//!
+//! A store is either [`LocalTier`] (in this process: typed values, synchronous, no serialisation) or [`RemoteTier`]
+//! (shared between processes: bytes, asynchronous, may fail). Freshness is the engine's business: a store's own
+//! expiry only reclaims space. A store returns errors; the engine decides what they mean for a call.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use crate::{
+    entry::Entry,
+    error::FmError,
+    key::{Key, KeyRef},
+};
+
+/// A boxed future, as the object-safe seam needs.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A store that a cache can be built on: `FmMemoryBackend`, `FmRedisBackend`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a cache backend",
+    label = "give an `FmMemoryBackend` or an `FmRedisBackend`"
+)]
+pub trait FmBackend {
+    /// Opens the store for one prefix. Does no I/O: a store that cannot be reached is no error here.
+    ///
+    /// # Errors
+    ///
+    /// Settings that cannot work.
+    fn open(self, prefix: &Prefix) -> Result<Tier, FmError>;
+}
+
+/// An opened store.
+#[non_exhaustive]
+pub enum Tier {
+    /// In this process.
+    Local(Arc<dyn LocalTier>),
+    /// Shared between processes.
+    Remote(Arc<dyn RemoteTier>),
+}
+
+/// The checked, non-empty prefix of a cache, as written by the user and as it appears in keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prefix {
+    plain: Arc<str>,
+    escaped: Arc<str>,
+}
+
+impl Prefix {
+    /// Checks a prefix.
+    ///
+    /// # Errors
+    ///
+    /// An empty one.
+    pub fn new(prefix: &str) -> Result<Self, FmError> {
+        if prefix.is_empty() {
+            return Err(FmError::new(
+                crate::error::Kind::Config,
+                "the prefix is empty: give the cache a name of its own, such as \"app-cache\"",
+            ));
+        }
+        Ok(Self { plain: prefix.into(), escaped: crate::key::escape(prefix).into() })
+    }
+
+    /// As the user wrote it.
+    pub fn plain(&self) -> &str {
+        &self.plain
+    }
+
+    /// As it begins every key: `:`, `{`, `}`, `%` and unprintable characters percent-escaped.
+    pub fn escaped(&self) -> &str {
+        &self.escaped
+    }
+}
+
+/// What an invalidation of many entries covers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// Everything under the prefix.
+    All,
+    /// Everything in one namespace (as the user wrote it).
+    Namespace(Arc<str>),
+}
+
+/// A store in this process.
+///
+/// Every method is synchronous and short; the engine calls the writing ones under a lock of the key's shard, so an
+/// implementation must not call back into the engine.
+pub trait LocalTier: Send + Sync + 'static {
+    /// Shows the entry under `key` to `visit`, without copying it; `false` when there is none.
+    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Arc<Entry>)) -> bool;
+    /// Stores an entry, evicting others where the bound asks for it.
+    fn insert(&self, key: Key, entry: Arc<Entry>);
+    /// Removes an entry; whether it was there.
+    fn remove(&self, key: KeyRef<'_>) -> bool;
+    /// Removes what `doomed` picks; how many went.
+    fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64;
+    /// How many entries there are; approximate while writes are under way.
+    fn len(&self) -> u64;
+    /// How many entries the bound has pushed out so far.
+    fn evictions(&self) -> u64;
+    /// Whether [`Entry::weight`] counts towards this store's bound, so that the engine must compute it.
+    fn weighs(&self) -> bool;
+}
+
+/// A key as a shared store sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RemoteKey {
+    /// The exact text of the key, prefix included, without braces.
+    pub text: Arc<str>,
+    /// The namespace (as the user wrote it) whose generation guards this key.
+    pub namespace: Option<Arc<str>>,
+}
+
+/// What a shared store knew about the generations of a key and of its groups when it was read.
+///
+/// Opaque to the engine: noted when a run starts, handed back when its value is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamp(pub Box<[u8]>);
+
+/// The answer to one key of a read.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    /// The stored bytes, where there are any and none of their groups was invalidated since.
+    pub payload: Option<Vec<u8>>,
+    /// The generations of this moment.
+    pub stamp: Stamp,
+}
+
+/// One conditional write.
+#[derive(Clone, Debug)]
+pub struct RemoteWrite {
+    /// Where.
+    pub key: RemoteKey,
+    /// What.
+    pub payload: Vec<u8>,
+    /// For how long; `None` for ever.
+    pub life: Option<Duration>,
+    /// The generations under which the value was made; `None` writes in any case and counts as newer than every
+    /// run under way (a `set` by hand).
+    pub stamp: Option<Stamp>,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Stored.
+    Stored,
+    /// Something was invalidated or written since the stamp: nothing was stored.
+    Outdated,
+    /// Larger than the store's payload limit: nothing was stored.
+    TooLarge,
+}
+
+/// What became of a removal.
+#[derive(Clone, Debug)]
+pub enum Removed {
+    /// Done; how many entries went.
+    Now(u64),
+    /// The store could not be reached: the removal is queued and will be replayed before the store is read again.
+    Queued(FmError),
+}
+
+/// A store shared between processes.
+///
+/// Every method bounds its own time and fails at once while the store is known to be down.
+pub trait RemoteTier: Send + Sync + 'static {
+    /// The store's own clock, in milliseconds since the Unix epoch, as estimated from its last answer and our
+    /// monotonic clock.
+    fn now_ms(&self) -> u64;
+    /// Reads keys in one round trip; the answers are in the order of the keys.
+    fn fetch<'a>(&'a self, keys: &'a [RemoteKey]) -> BoxFuture<'a, Result<Vec<Fetched>, FmError>>;
+    /// Writes in one round trip; the answers are in the order of the writes.
+    fn store<'a>(&'a self, writes: &'a [RemoteWrite]) -> BoxFuture<'a, Result<Vec<Written>, FmError>>;
+    /// Removes keys and raises their generations, so that runs under way anywhere cannot store under them.
+    fn remove<'a>(&'a self, keys: &'a [RemoteKey]) -> BoxFuture<'a, Removed>;
+    /// Removes a group and raises its generation.
+    fn clear<'a>(&'a self, group: &'a Group) -> BoxFuture<'a, Removed>;
+    /// Gives an entry that was read `life` more to live (time to idle).
+    fn touch<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<(), FmError>>;
+    /// The connection that gave the last answers mixes replies up (a value carried another key): drop it.
+    fn distrust(&self);
+    /// Stops the background work of this store; later calls fail.
+    fn close<'a>(&'a self) -> BoxFuture<'a, ()>;
+}

@@ -1,0 +1,126 @@
+//! The one error type of this crate: opaque, cheap to clone, with questions instead of variants.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
+
+/// Why a cache call failed.
+///
+/// Opaque: ask [`is_backend`](FmError::is_backend), [`is_timeout`](FmError::is_timeout) and so on.
+/// Cloning is one reference count. `Display` never prints query strings, credentials or stored values.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::FmError;
+/// fn report(error: &FmError) {
+///     if error.is_backend() {
+///         eprintln!("the store could not be reached: {error}");
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct FmError {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kind: Kind,
+    message: Cow<'static, str>,
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What went wrong, for this crate and its backends.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// An argument or a setting that cannot work.
+    Config,
+    /// The store behind the cache failed, or could not be reached.
+    Backend,
+    /// A deadline passed.
+    Timeout,
+    /// A value or a key could not be encoded or decoded.
+    Codec,
+    /// The run that this caller waited for failed; the source is its error.
+    Run,
+    /// The cache was closed.
+    Closed,
+    /// A retried call gave up.
+    Retry,
+    /// The HTTP client failed.
+    Client,
+}
+
+impl FmError {
+    #[doc(hidden)]
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: None }) }
+    }
+
+    #[doc(hidden)]
+    pub fn with_source(
+        kind: Kind,
+        message: impl Into<Cow<'static, str>>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: Some(source.into()) }) }
+    }
+
+    #[doc(hidden)]
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// A setting or an argument was refused (a negative expiry, an empty prefix); the message says what to write.
+    pub fn is_config(&self) -> bool {
+        self.inner.kind == Kind::Config
+    }
+
+    /// The store behind the cache failed or could not be reached.
+    pub fn is_backend(&self) -> bool {
+        self.inner.kind == Kind::Backend
+    }
+
+    /// A deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        self.inner.kind == Kind::Timeout
+    }
+
+    /// A value could not be encoded.
+    pub fn is_codec(&self) -> bool {
+        self.inner.kind == Kind::Codec
+    }
+
+    /// The run this caller waited for failed; [`source`](Error::source) is the error of that run.
+    pub fn is_run(&self) -> bool {
+        self.inner.kind == Kind::Run
+    }
+
+    /// The cache has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.inner.kind == Kind::Closed
+    }
+}
+
+impl fmt::Display for FmError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.message)
+    }
+}
+
+impl fmt::Debug for FmError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("FmError");
+        out.field("kind", &self.inner.kind).field("message", &self.inner.message);
+        if let Some(source) = &self.inner.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl Error for FmError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.inner.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,3 @@
+//! The attributes of `memory-core`: parse → validate → expand, nothing else.
+
+mod options;
