@@ -10,11 +10,14 @@ mod client;
 mod codec;
 mod entry;
 mod error;
+#[allow(dead_code, unused_imports, reason = "the engine is being built on it")]
 mod flight;
 mod key;
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
+#[allow(dead_code, unused_imports, reason = "as flight")]
+mod sync;
 mod time;
 
 pub use error::FmError;
