@@ -18,6 +18,7 @@ mod singleton;
 mod time;
 
 pub use error::FmError;
+pub use key::CacheKey;
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};
