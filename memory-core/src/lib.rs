@@ -21,6 +21,7 @@ mod sync;
 mod time;
 
 pub use error::FmError;
+pub use key::CacheKey;
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};
