@@ -10,18 +10,24 @@ mod client;
 mod codec;
 mod entry;
 mod error;
-#[allow(dead_code, unused_imports, reason = "the engine is being built on it")]
 mod flight;
 mod key;
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
-#[allow(dead_code, unused_imports, reason = "as flight")]
+mod stats;
 mod sync;
 mod time;
 
+pub use __private::FmKey;
+#[cfg(feature = "memory")]
+pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder};
+pub use cache::{ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, Get, GetMany, Remove, Set, SetMany};
+#[cfg(feature = "axum")]
+pub use cache::{FmCacheLayer, FmCacheService};
 pub use error::FmError;
 pub use key::CacheKey;
 #[cfg(feature = "client")]
 pub use reqwest;
+pub use stats::{FmFunctionStats, FmStats};
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -1,8 +1,13 @@
-//! Under construction.
+//! What the expansions of the macros call. No public interface: it changes without notice.
+#![allow(missing_docs)]
 
-pub mod key {
-    //! Keys, for the expansions, for `memory-redis` and for tests.
+mod call;
+mod spec;
 
-    pub use crate::key::{BuildKeyHasher, Key, KeyArg, KeyBuf, KeyHasher, KeyRef, escape, registry};
-}
-pub use key::{KeyArg, KeyBuf};
+pub use call::*;
+pub use spec::FnSpec;
+
+pub use crate::{
+    cache::outcome::{AsSource, BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
+    key::{KeyArg, KeyBuf},
+};

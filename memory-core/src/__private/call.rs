@@ -1,0 +1,358 @@
+//! What the expansion of `#[memorize]` calls. See `memory-macros/src/memorize` for the other side.
+
+use std::{convert::Infallible, fmt, future::Future};
+
+use crate::{
+    FmCache, FmError,
+    cache::{
+        Core, Job, Remove, Turn, Write, block_on,
+        outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
+        with_current,
+    },
+    key::{Key, KeyBuf},
+};
+
+/// One call of a memorized function, but for its body.
+pub struct Call<'a, S, X, H> {
+    /// The cache that `cache = EXPR` names; else the current one.
+    pub cache: Option<&'a FmCache>,
+    /// The key, its arguments pushed.
+    pub key: KeyBuf,
+    /// The shape of the return type.
+    pub shape: S,
+    /// How values are weighed and encoded.
+    pub face: X,
+    /// How a failure is shared.
+    pub share: H,
+    /// Skip the lookup (`refresh_if`).
+    pub refresh: bool,
+}
+
+impl<S, X, H> Call<'_, S, X, H>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    /// The answer from memory.
+    #[inline]
+    fn hit(&self) -> Option<S::Return> {
+        if self.refresh {
+            return None;
+        }
+        self.with_cache(|cache| {
+            let core = cache.core();
+            if core.is_closed() {
+                return None;
+            }
+            core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone()))
+        })
+    }
+
+    fn with_cache<R>(&self, see: impl FnOnce(&FmCache) -> R) -> R {
+        match self.cache {
+            Some(cache) => see(cache),
+            None => with_current(see),
+        }
+    }
+
+    /// The job of a call that missed; `None`: the call can't be cached.
+    fn job(&self) -> Option<Job<S, X, H>> {
+        let cache = self.with_cache(Clone::clone);
+        if let Some(failure) = self.key.failure() {
+            tracing::error!(
+                key = ?self.key,
+                failure,
+                "an argument can't be part of a key: this call runs uncached; write skip(..) or key = .."
+            );
+        }
+        if self.key.failure().is_some() || cache.core().is_closed() {
+            bypassed(cache.core(), &self.key);
+            return None;
+        }
+        Some(Job { cache, key: self.key.to_key(), shape: self.shape, face: self.face, share: self.share })
+    }
+}
+
+impl<S, X, H> Job<S, X, H>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    async fn next(&self, refresh: bool) -> Turn<S> {
+        if refresh { Turn::Run(self.refresh().await) } else { self.turn().await }
+    }
+}
+
+fn bypassed(core: &Core, key: &KeyBuf) {
+    let counters = core.counters(key.as_key());
+    counters.bypassed.add_one();
+    counters.runs.add_one();
+}
+
+/// A call whose body runs in a task of its own.
+pub async fn detached<S, X, H>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
+    start: impl FnOnce() -> BodyFuture<S::Return>,
+) -> S::Return
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    S::Failure: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    if let Some(answer) = call.hit() {
+        return answer;
+    }
+    let Some(job) = call.job() else { return start().await };
+    match job.next(call.refresh).await {
+        Turn::Answer(answer) => answer,
+        Turn::Run(run) => job.run_detached(run, judge, start()).await,
+        Turn::Bypass => job.bypass(start).await,
+    }
+}
+
+/// A call whose body runs in the caller's task.
+pub async fn in_place<S, X, H, F>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    start: impl FnOnce() -> F,
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+    F: Future<Output = S::Return>,
+{
+    if let Some(answer) = call.hit() {
+        return answer;
+    }
+    let Some(job) = call.job() else { return start().await };
+    match job.next(call.refresh).await {
+        Turn::Answer(answer) => answer,
+        Turn::Run(run) => job.run_here(run, judge, start()).await,
+        Turn::Bypass => job.bypass(start).await,
+    }
+}
+
+/// A call of a synchronous function.
+pub fn blocking<S, X, H>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    start: impl FnOnce() -> S::Return,
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    if let Some(answer) = call.hit() {
+        return answer;
+    }
+    let Some(job) = call.job().filter(|job| is_local(&job.cache)) else { return start() };
+    match block_on(job.next(call.refresh)) {
+        Turn::Answer(answer) => answer,
+        Turn::Run(run) => job.run_blocking(run, judge, start),
+        Turn::Bypass => {
+            bypassed(job.cache.core(), &call.key);
+            start()
+        }
+    }
+}
+
+/// Whether a synchronous function can use `cache`.
+fn is_local(cache: &FmCache) -> bool {
+    if cache.core().remote.is_none() {
+        return true;
+    }
+    static TOLD: std::sync::Once = std::sync::Once::new();
+    TOLD.call_once(|| {
+        tracing::error!(
+            prefix = cache.prefix(),
+            "a synchronous function can only be memorized in memory: it runs uncached; make it async, or give it `cache = ..`"
+        );
+    });
+    false
+}
+
+/// Runs the body in a task of its own and stores what it returns, whatever is stored already.
+pub async fn refresh_detached<S, X, H>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
+    start: impl FnOnce() -> BodyFuture<S::Return>,
+) -> S::Return
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    S::Failure: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    detached(Call { refresh: true, ..call }, judge, start).await
+}
+
+/// Runs the body in the caller's task and stores what it returns, whatever is stored already.
+pub async fn refresh_in_place<S, X, H, F>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    start: impl FnOnce() -> F,
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+    F: Future<Output = S::Return>,
+{
+    in_place(Call { refresh: true, ..call }, judge, start).await
+}
+
+/// Runs a synchronous body and stores what it returns, whatever is stored already.
+pub fn refresh_blocking<S, X, H>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    start: impl FnOnce() -> S::Return,
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    blocking(Call { refresh: true, ..call }, judge, start)
+}
+
+/// The cache a companion works on, owned.
+fn chosen(cache: Option<&FmCache>) -> FmCache {
+    cache.map_or_else(|| with_current(Clone::clone), Clone::clone)
+}
+
+/// Removes the entry of a key.
+pub fn invalidate(cache: Option<&FmCache>, key: KeyBuf) -> Remove<'static> {
+    Remove::key(chosen(cache), key.to_key())
+}
+
+/// Removes the entry of a key, from memory.
+///
+/// # Errors
+///
+/// None.
+pub fn invalidate_blocking(cache: Option<&FmCache>, key: KeyBuf) -> Result<bool, FmError> {
+    Ok(chosen(cache).core().remove_local(key.as_key()))
+}
+
+/// What is stored under a key, as the function would return it.
+///
+/// # Errors
+///
+/// None: a store that fails answers as if nothing were stored.
+pub async fn peek<S, X>(cache: Option<&FmCache>, key: KeyBuf, shape: S, face: X) -> Result<Option<S::Return>, FmError>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+{
+    let cache = chosen(cache);
+    let key: Key = key.to_key();
+    let stored = cache.core().peek(&key, face).await;
+    Ok(stored.map(|stored| shape.value(stored)))
+}
+
+/// What is stored in memory under a key, as the function would return it.
+///
+/// # Errors
+///
+/// None.
+pub fn peek_blocking<S: Outcome>(cache: Option<&FmCache>, key: KeyBuf, shape: S) -> Result<Option<S::Return>, FmError> {
+    let stored = chosen(cache).core().local_value(key.as_key(), S::Stored::clone);
+    Ok(stored.map(|stored| shape.value(stored)))
+}
+
+/// Stores a value as if the function had returned it.
+///
+/// # Errors
+///
+/// An expiry that is no length of time.
+pub async fn put<S, X>(
+    cache: Option<&FmCache>,
+    key: KeyBuf,
+    shape: S,
+    face: X,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    value: S::Return,
+) -> Result<(), FmError>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+{
+    let cache = chosen(cache);
+    let verdict = judge(&value);
+    let Split::Value(value) = shape.split(value) else { return Ok(()) };
+    let Some(life) = cache.core().life(verdict)? else { return Ok(()) };
+    cache.core().write(vec![Write { key: key.to_key(), value, life: Some(life) }], face, false).await
+}
+
+/// Stores a value in memory as if the synchronous function had returned it.
+///
+/// # Errors
+///
+/// An expiry that is no length of time.
+pub fn put_blocking<S, X>(
+    cache: Option<&FmCache>,
+    key: KeyBuf,
+    shape: S,
+    face: X,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    value: S::Return,
+) -> Result<(), FmError>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+{
+    let cache = chosen(cache);
+    if is_local(&cache) { block_on(put(Some(&cache), key, shape, face, judge, value)) } else { Ok(()) }
+}
+
+/// The exact text of a key.
+pub fn key(cache: Option<&FmCache>, key: KeyBuf) -> FmKey {
+    FmKey(key.as_key().render(&chosen(cache).core().prefix))
+}
+
+/// A key as it stands in Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FmKey(String);
+
+impl FmKey {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FmKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for FmKey {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The sharing of a function that can't fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Unfailing;
+
+impl Share<Infallible> for Unfailing {
+    type Shared = Infallible;
+
+    fn share(self, failure: Infallible) -> (Infallible, Option<Infallible>) {
+        match failure {}
+    }
+
+    fn failure(self, shared: &Infallible) -> Infallible {
+        *shared
+    }
+}
