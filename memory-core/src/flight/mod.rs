@@ -93,8 +93,13 @@ type Table<K, V> = HashTable<Arc<Run<K, V>>>;
 impl<K, V: ?Sized> Flights<K, V> {
     /// No runs yet. Caches whose functions may call each other share `waits`.
     pub(crate) fn new(waits: Waits) -> Self {
+        Self::with_shards(SHARDS, waits)
+    }
+
+    /// As [`new`](Self::new), with a number of shards that is a power of two.
+    pub(crate) fn with_shards(shards: usize, waits: Waits) -> Self {
         let shards =
-            (0..SHARDS).map(|_| Shard { table: Mutex::new(HashTable::new()), active: AtomicUsize::new(0) }).collect();
+            (0..shards).map(|_| Shard { table: Mutex::new(HashTable::new()), active: AtomicUsize::new(0) }).collect();
         Self(Arc::new(Shared { shards, waits, idlers: Idlers::default() }))
     }
 
@@ -173,8 +178,8 @@ impl<K, V: ?Sized> Clone for Flights<K, V> {
 
 impl<K, V: ?Sized> Shared<K, V> {
     fn shard(&self, hash: u64) -> &Shard<K, V> {
-        // The table uses the lowest and the highest bits itself.
+        // The table itself uses the lowest and the highest bits.
         let middle = usize::try_from((hash >> 32) & 0xffff).unwrap_or_default();
-        &self.shards[middle % SHARDS]
+        &self.shards[middle & (self.shards.len() - 1)]
     }
 }
