@@ -1,6 +1,7 @@
 //! Caching, retries and a resilient HTTP client for axum and tokio services.
 
-// Rooms, ground floor first: a room imports only rooms above it in this list.
+// The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
+// backend; flight; stats; cache; retry (no cache room); singleton; client (retry); __private, for the macros.
 #[doc(hidden)]
 pub mod __private;
 pub mod backend;

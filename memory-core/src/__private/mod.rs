@@ -9,5 +9,6 @@ pub use spec::FnSpec;
 
 pub use crate::{
     cache::outcome::{AsSource, BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
+    codec::{Damage, Meta},
     key::{KeyArg, KeyBuf},
 };

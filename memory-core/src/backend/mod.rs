@@ -12,10 +12,10 @@ pub use memory::{FmMemoryBackend, FmMemoryBackendBuilder};
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::{
+use crate::error::FmError;
+pub use crate::{
     entry::Entry,
-    error::FmError,
-    key::{Key, KeyRef},
+    key::{Key, KeyRef, escape},
 };
 
 /// A boxed future, as the object-safe seam needs.

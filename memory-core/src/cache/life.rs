@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::outcome::Verdict;
-use crate::{
-    error::FmError,
-    time::{Expiry, IntoExpiry},
-};
+use crate::{error::FmError, time::Expiry};
 
 /// What a cache does with entries that do not say it themselves.
 #[derive(Clone, Copy, Debug)]
@@ -84,15 +81,10 @@ pub(crate) fn check_jitter(jitter: f64) -> Result<f64, FmError> {
     ))
 }
 
-/// Checks an expiry given by hand.
-pub(crate) fn expiry(expiry: impl IntoExpiry) -> Option<Result<Expiry, FmError>> {
-    Some(expiry.into_expiry())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::FOREVER;
+    use crate::time::{FOREVER, IntoExpiry};
 
     #[test]
     fn jitter_shortens_by_no_more_than_its_part() {
@@ -107,8 +99,8 @@ mod tests {
     #[test]
     fn zero_is_not_stored_and_bad_expiries_are_refused() {
         let with = |expiry| Verdict { expiry, ..Verdict::keep() };
-        assert_eq!(Life::decide(with(super::expiry(0)), Defaults::default()).unwrap(), None);
-        assert!(Life::decide(with(super::expiry(-1)), Defaults::default()).unwrap_err().is_config());
+        assert_eq!(Life::decide(with(Some(0.into_expiry())), Defaults::default()).unwrap(), None);
+        assert!(Life::decide(with(Some((-1).into_expiry())), Defaults::default()).unwrap_err().is_config());
         let life = Life::decide(Verdict::keep(), Defaults::default()).unwrap().unwrap();
         assert_eq!(life.expiry.duration(), Some(Duration::from_secs(300)));
         assert!(check_jitter(f64::NAN).is_err() && check_jitter(1.5).is_err() && check_jitter(0.5).is_ok());

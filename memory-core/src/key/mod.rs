@@ -8,7 +8,7 @@ mod cache_key;
 mod encode;
 mod escape;
 mod hash;
-pub mod registry;
+pub(crate) mod registry;
 mod render;
 mod words;
 
