@@ -33,8 +33,11 @@ mod rule {
 
 #[tokio::test(start_paused = true)]
 async fn in_memory() {
-    run("memory", |prefix| async move { FmCacheManager::builder(FmMemoryBackend::new()).prefix(prefix).build().unwrap() })
-        .await;
+    run(
+        "memory",
+        |prefix| async move { FmCacheManager::builder(FmMemoryBackend::new()).prefix(prefix).build().unwrap() },
+    )
+    .await;
 }
 
 /// Runs the cases of one backend, each in a cache that `open` makes for a prefix.
@@ -210,9 +213,11 @@ fn is_ours(cache: &FmCache, step: &Value) -> bool {
 fn json(value: &Value) -> Option<Value> {
     match value {
         Value::Object(object) if object.keys().any(|key| key.starts_with('$')) => tagged(object),
-        Value::Object(object) => {
-            object.iter().map(|(key, value)| Some((key.clone(), json(value)?))).collect::<Option<_>>().map(Value::Object)
-        }
+        Value::Object(object) => object
+            .iter()
+            .map(|(key, value)| Some((key.clone(), json(value)?)))
+            .collect::<Option<_>>()
+            .map(Value::Object),
         Value::Array(values) => values.iter().map(json).collect::<Option<_>>().map(Value::Array),
         plain => Some(plain.clone()),
     }
@@ -220,7 +225,8 @@ fn json(value: &Value) -> Option<Value> {
 
 fn tagged(object: &serde_json::Map<String, Value>) -> Option<Value> {
     let text = |name: &str| object.get(name).and_then(Value::as_str);
-    let int = text("$int").or_else(|| text("$bigint")).or_else(|| text("value").filter(|_| text("$type") == Some("int")));
+    let int =
+        text("$int").or_else(|| text("$bigint")).or_else(|| text("value").filter(|_| text("$type") == Some("int")));
     let float = text("$float").or_else(|| text("value").filter(|_| text("$type") == Some("float")));
     if let Some(int) = int {
         return int.parse::<i64>().map(Value::from).or_else(|_| int.parse::<u64>().map(Value::from)).ok();

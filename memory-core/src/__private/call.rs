@@ -5,7 +5,7 @@ use std::{convert::Infallible, fmt, future::Future};
 use crate::{
     FmCache, FmError,
     cache::{
-        Core, Job, Remove, Turn, Write, block_on,
+        Core, Job, Remove, Topic, Turn, Write, block_on,
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
         with_current,
     },
@@ -59,7 +59,9 @@ where
     /// The job of a call that missed; `None`: the call can't be cached.
     fn job(&self) -> Option<Job<S, X, H>> {
         let cache = self.with_cache(Clone::clone);
-        if let Some(failure) = self.key.failure() {
+        if let Some(failure) = self.key.failure()
+            && cache.core().told.first(Topic::Key, self.key.as_key().number().into())
+        {
             tracing::error!(
                 key = ?self.key,
                 failure,
@@ -152,7 +154,7 @@ where
     if let Some(answer) = call.hit() {
         return answer;
     }
-    let Some(job) = call.job().filter(|job| is_local(&job.cache)) else { return start() };
+    let Some(job) = call.job().filter(|job| is_local(&job.cache, &call.key)) else { return start() };
     match block_on(job.next(call.refresh)) {
         Turn::Answer(answer) => answer,
         Turn::Run(run) => job.run_blocking(run, judge, start),
@@ -164,17 +166,17 @@ where
 }
 
 /// Whether a synchronous function can use `cache`.
-fn is_local(cache: &FmCache) -> bool {
-    if cache.core().remote.is_none() {
+fn is_local(cache: &FmCache, key: &KeyBuf) -> bool {
+    let core = cache.core();
+    if core.remote.is_none() {
         return true;
     }
-    static TOLD: std::sync::Once = std::sync::Once::new();
-    TOLD.call_once(|| {
+    if core.told.first(Topic::Blocking, key.as_key().number().into()) {
         tracing::error!(
-            prefix = cache.prefix(),
-            "a synchronous function can only be memorized in memory: it runs uncached; make it async, or give it `cache = ..`"
+            ?key,
+            "a synchronous function can only be memorized in memory and runs uncached: make it async, or give it `cache = ..`"
         );
-    });
+    }
     false
 }
 
@@ -310,7 +312,7 @@ where
     X: Face<S::Stored>,
 {
     let cache = chosen(cache);
-    if is_local(&cache) { block_on(put(Some(&cache), key, shape, face, judge, value)) } else { Ok(()) }
+    if is_local(&cache, &key) { block_on(put(Some(&cache), key, shape, face, judge, value)) } else { Ok(()) }
 }
 
 /// The exact text of a key.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{
-    Core, FmCache, FmCacheManager,
+    Core, FmCache, FmCacheManager, Told,
     epoch::Epochs,
     life::{Defaults, check_jitter},
 };
@@ -117,6 +117,7 @@ fn assemble(prefix: Prefix, tier: Option<Tier>, defaults: Defaults) -> FmCache {
         flights: Flights::new(Waits::of_process()),
         epochs: Epochs::default(),
         stats: Stats::default(),
+        told: Told::default(),
         closed: AtomicBool::new(false),
     })
 }

@@ -3,13 +3,14 @@
 use std::{future::Future, sync::Arc};
 
 use super::{
-    Context, FmCache,
+    Context, FmCache, Topic,
     outcome::{Face, Outcome, Share, Shared},
 };
 use crate::{
     backend::Stamp,
     flight::{Join, Lead, Lookup, Waited},
     key::{Key, KeyRef},
+    stats::Counters,
 };
 
 /// What a run tells its waiters.
@@ -76,19 +77,24 @@ where
     /// Cancel safe: a waiter that goes away is forgotten, a leader that goes away hands over.
     pub(crate) async fn turn(&self) -> Turn<S> {
         let core = self.cache.core();
-        core.counters(self.key.as_key()).misses.add_one();
         match core.flights.join(&self.key.as_key(), Context::current_run()) {
-            Join::Ready(published) => self.answered(&published),
+            Join::Ready(published) => {
+                self.counters().misses.add_one();
+                self.answered(&published)
+            }
             Join::Lead(lead) => self.lead(lead).await,
-            Join::Wait(wait) => match wait.await {
-                Waited::Done(published) => self.answered(&published),
-                Waited::Lead(lead) => self.lead(lead).await,
-            },
+            Join::Wait(wait) => {
+                self.counters().misses.add_one();
+                match wait.await {
+                    Waited::Done(published) => self.answered(&published),
+                    Waited::Lead(lead) => self.lead(lead).await,
+                }
+            }
             Join::Cycle => {
-                tracing::warn!(
-                    key = self.key.as_key().render(&core.prefix),
-                    "a memorized function waits for itself: the inner call runs uncached"
-                );
+                self.counters().misses.add_one();
+                self.warn(Topic::Cycle, |key| {
+                    tracing::warn!(key, "a memorized function waits for itself: the inner call runs uncached");
+                });
                 Turn::Bypass
             }
         }
@@ -114,6 +120,7 @@ where
         }
         let epoch = core.epochs.current();
         let Some(remote) = core.remote.as_ref().filter(|_| self.face.leaves_the_process()) else {
+            self.counters().misses.add_one();
             return Turn::Run(Run { lead, epoch, stamp: None });
         };
         let found = core.find(&**remote, &self.key, self.face).await;
@@ -123,13 +130,15 @@ where
                     local.insert(key, Arc::new(entry));
                 }
             }),
-            None => Turn::Run(Run { lead, epoch, stamp: found.stamp }),
+            None => {
+                self.counters().misses.add_one();
+                Turn::Run(Run { lead, epoch, stamp: found.stamp })
+            }
         }
     }
 
     fn found(&self, lead: Lead<Key, Published>, stored: Arc<S::Stored>, keep: impl FnOnce(Key)) -> Turn<S> {
-        let core = self.cache.core();
-        core.counters(self.key.as_key()).hits.add_one();
+        self.counters().hits.add_one();
         lead.finish(Arc::new(Published::Value(stored.clone())), || keep(self.key.clone()));
         Turn::Answer(self.shape.value(Arc::unwrap_or_clone(stored)))
     }
@@ -138,11 +147,10 @@ where
         match self.answer(published) {
             Some(answer) => Turn::Answer(answer),
             None => {
-                tracing::warn!(
-                    key = self.key.as_key().render(&self.cache.core().prefix),
-                    asked = std::any::type_name::<S::Return>(),
-                    "a run for this key is under way with another type: this call runs uncached"
-                );
+                let asked = std::any::type_name::<S::Return>();
+                self.warn(Topic::OtherRun, |key| {
+                    tracing::warn!(key, asked, "a run for this key has another type: this call runs uncached");
+                });
                 Turn::Bypass
             }
         }
@@ -159,15 +167,26 @@ where
                 shared.downcast_ref().map(|shared: &H::Shared| self.shape.failed(self.share.failure(shared)))
             }
         }?;
-        self.cache.core().counters(self.key.as_key()).coalesced.add_one();
+        self.counters().coalesced.add_one();
         Some(answer)
     }
 
     /// Runs the body past the cache.
     pub(crate) async fn bypass<F: Future<Output = S::Return>>(&self, body: impl FnOnce() -> F) -> S::Return {
-        let counters = self.cache.core().counters(self.key.as_key());
-        counters.bypassed.add_one();
-        counters.runs.add_one();
+        self.counters().bypassed.add_one();
+        self.counters().runs.add_one();
         body().await
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        self.cache.core().counters(self.key.as_key())
+    }
+
+    /// Warns once for each function and topic; direct calls count as one function.
+    pub(crate) fn warn(&self, topic: Topic, warn: impl FnOnce(String)) {
+        let core = self.cache.core();
+        if core.told.first(topic, self.key.as_key().number().into()) {
+            warn(self.key.as_key().render(&core.prefix));
+        }
     }
 }

@@ -13,6 +13,7 @@ mod manager;
 pub(crate) mod outcome;
 mod run;
 mod store;
+mod told;
 
 use std::{
     future::Future,
@@ -32,6 +33,7 @@ pub use layer::{FmCacheLayer, FmCacheService};
 pub use manager::FmCacheManager;
 pub(crate) use manager::with_current;
 pub(crate) use store::Write;
+pub(crate) use told::{Told, Topic};
 
 use crate::{
     backend::{FmBackend, LocalTier, Prefix, RemoteTier},
@@ -69,6 +71,7 @@ pub(crate) struct Core {
     pub(crate) flights: Flights<Key, Published>,
     pub(crate) epochs: Epochs,
     pub(crate) stats: Stats,
+    pub(crate) told: Told,
     closed: AtomicBool,
 }
 

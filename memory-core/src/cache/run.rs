@@ -1,19 +1,12 @@
 //! Running a body, and what becomes of what it returns.
 
-use std::{
-    future::Future,
-    panic::resume_unwind,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{future::Future, panic::resume_unwind, sync::Arc};
 
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{
-    Context, Job,
+    Context, Job, Topic,
     engine::{Published, Run},
     life::Life,
     outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
@@ -66,10 +59,6 @@ where
         Context { run: Some(run.lead.id()), ..Context::current() }
     }
 
-    fn counters(&self) -> &Counters {
-        self.cache.core().counters(self.key.as_key())
-    }
-
     /// Stores what the body returned, as the verdict says, and tells the waiters.
     async fn complete(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> S::Return {
         let verdict = judge(&returned);
@@ -94,7 +83,7 @@ where
     fn life(&self, verdict: Verdict) -> Option<Life> {
         self.cache.core().life(verdict).unwrap_or_else(|error| {
             self.counters().errors.add_one();
-            tracing::error!(key = self.key.as_key().render(&self.cache.core().prefix), %error, "the value is not stored");
+            self.warn(Topic::Expiry, |key| tracing::error!(key, %error, "the value is not stored"));
             None
         })
     }
@@ -181,15 +170,15 @@ where
     }
 
     fn warn_of_unshareable(&self) {
-        static WARNED: AtomicBool = AtomicBool::new(false);
-        if !WARNED.swap(true, Ordering::Relaxed) {
+        let error = std::any::type_name::<S::Failure>();
+        self.warn(Topic::Unshareable, |key| {
             tracing::warn!(
-                key = self.key.as_key().render(&self.cache.core().prefix),
-                error = std::any::type_name::<S::Failure>(),
-                "callers that wait for a run of this function can't share its error and run the body themselves: make the error `Clone`, \
-                 give it `From<FmError>`, or return `Result<T, Arc<E>>`"
+                key,
+                error,
+                "callers that wait for a run of this function can't share its error and run the body themselves: \
+                 make the error `Clone`, give it `From<FmError>`, or return `Result<T, Arc<E>>`"
             );
-        }
+        });
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Core,
+    Core, Topic,
     life::Life,
     outcome::{Face, Shared, Verdict},
 };
@@ -293,6 +293,9 @@ impl Core {
             }
             Err(error) => {
                 self.count_error(first.as_key(), "write", &error);
+                // What was stored before must not come back when the store does.
+                let outdated: Vec<RemoteKey> = batch.iter().map(|write| write.key.clone()).collect();
+                remote.remove(&outdated).await;
                 Err(error)
             }
         }
@@ -439,13 +442,10 @@ impl Core {
 
     fn warn_of_type(&self, key: KeyRef<'_>, stored: &str, asked: &'static str) {
         self.counters(key).undecodable.add_one();
-        let key = key.render(&self.prefix);
-        tracing::warn!(
-            key,
-            stored,
-            asked,
-            "the value under this key has another type than asked for: counted as a miss"
-        );
+        if self.told.first(Topic::OtherType, key.hash()) {
+            let key = key.render(&self.prefix);
+            tracing::warn!(key, stored, asked, "the value under this key has another type than asked for: a miss");
+        }
     }
 }
 

@@ -16,10 +16,10 @@ use std::{fmt, hash::Hash, sync::Arc};
 
 use serde::Serialize;
 
+pub(crate) use self::hash::BuildKeyHasher;
 pub use self::{
     cache_key::{CacheKey, KeyArg},
     escape::escape,
-    hash::{BuildKeyHasher, KeyHasher},
 };
 use self::{
     hash::Mix,
