@@ -11,6 +11,7 @@ mod client;
 mod codec;
 mod entry;
 mod error;
+#[allow(dead_code, unused_imports, reason = "its own tests, which include it by path, use all of it")]
 mod flight;
 mod key;
 #[cfg(feature = "retry")]
