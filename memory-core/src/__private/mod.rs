@@ -6,3 +6,5 @@ pub mod key {
     pub use crate::key::{BuildKeyHasher, Key, KeyArg, KeyBuf, KeyHasher, KeyRef, escape, registry};
 }
 pub use key::{KeyArg, KeyBuf};
+pub use serde;
+pub use std;
