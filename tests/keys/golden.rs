@@ -8,10 +8,11 @@ use std::{
     net::IpAddr,
 };
 
-use memory_core::{__private::key::KeyBuf, backend::Prefix};
+use memory_core::{
+    __private::key::{KeyBuf, function},
+    backend::Prefix,
+};
 use serde::Serialize;
-
-use crate::function;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/keys.txt");
 

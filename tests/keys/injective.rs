@@ -5,17 +5,17 @@ use std::{
     collections::HashMap,
 };
 
-use memory_core::{__private::key::KeyBuf, backend::Prefix};
+use memory_core::{
+    __private::key::{KeyBuf, function},
+    backend::Prefix,
+};
 use proptest::{
     prelude::*,
     sample::select,
     test_runner::{Config, TestRunner},
 };
 
-use crate::{
-    function,
-    model::{Argument, Value, arguments},
-};
+use crate::model::{Argument, Value, arguments};
 
 /// What a key belongs to.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -9,13 +9,8 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use memory_core::__private::key::{Key, KeyBuf, registry};
+use memory_core::__private::key::{Key, KeyBuf, function};
 use serde::Serialize;
-
-pub(crate) fn function(id: &str, namespace: Option<&'static str>, version: Option<u64>) -> KeyBuf {
-    let site = registry::Site { file: "tests/keys", line: 1, column: 1 };
-    KeyBuf::function(registry::register(id, namespace, version, site))
-}
 
 fn key_of<T: Serialize>(value: &T) -> Key {
     let mut key = function("keys::key_of", None, None);

@@ -1,9 +1,15 @@
 //! Under construction.
 
 pub mod key {
-    //! Keys, for the expansions, for `memory-redis` and for tests.
+    //! Keys, for `memory-redis` and for the tests of the workspace.
 
-    pub use crate::key::{BuildKeyHasher, Key, KeyArg, KeyBuf, KeyHasher, KeyRef, escape, registry};
+    use crate::key::registry::{Site, register};
+    pub use crate::key::{Key, KeyArg, KeyBuf, KeyRef, escape};
+
+    /// The key of a call of the function with this name.
+    pub fn function(id: &str, namespace: Option<&'static str>, version: Option<u64>) -> KeyBuf {
+        KeyBuf::function(register(id, namespace, version, Site { file: file!(), line: 1, column: 1 }))
+    }
 }
 pub use key::{KeyArg, KeyBuf};
 pub use serde;
