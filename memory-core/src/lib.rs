@@ -29,6 +29,8 @@ pub use cache::{ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, Get
 pub use cache::{FmCacheLayer, FmCacheService};
 pub use error::FmError;
 pub use key::CacheKey;
+#[cfg(feature = "macros")]
+pub use memory_macros::CacheKey;
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use stats::{FmFunctionStats, FmStats};
