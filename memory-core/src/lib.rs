@@ -12,12 +12,14 @@ mod entry;
 mod error;
 mod flight;
 mod key;
+mod lru;
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
 mod time;
 
 pub use error::FmError;
+pub use lru::{CacheInfo, FmLru};
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -1,1 +1,7 @@
 //! Under construction.
+
+pub mod lru;
+pub mod singleton;
+
+#[doc(hidden)]
+pub use ::std;
