@@ -20,6 +20,8 @@ mod time;
 
 pub use error::FmError;
 pub use lru::{CacheInfo, FmLru};
+#[cfg(feature = "macros")]
+pub use memory_macros::{cached_singleton, fm_lru};
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

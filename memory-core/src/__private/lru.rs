@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Borrow,
-    future::Future,
     hash::{Hash, Hasher},
     marker::PhantomData,
 };
@@ -293,8 +292,8 @@ impl<R, O: Outcome<R>, P: Parts> Miss<R, O, P> {
     }
 
     /// As [`run`](Self::run). Dropped on the way, it stores nothing.
-    pub async fn run_async(self, body: impl Future<Output = R>) -> R {
-        let returned = body.await;
+    pub async fn run_async(self, body: impl AsyncFnOnce() -> R) -> R {
+        let returned = body().await;
         self.keep(&returned);
         returned
     }
