@@ -1,7 +1,7 @@
 //! The attributes of `memory-core`: parse → validate → expand, nothing else.
 
-mod options;
 mod lru;
+mod options;
 mod plain_fn;
 mod singleton;
 

@@ -1,9 +1,9 @@
 //! A function as an attribute meets it: the signature parsed, the body left as tokens and quoted once.
 
-use proc_macro2::{Group, Ident, TokenStream, TokenTree};
-use quote::{ToTokens, TokenStreamExt, quote};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::{
-    Attribute, Lifetime, Safety, Signature, Type, TypeFnPtr, TypeImplTrait, TypeReference, Visibility,
+    Attribute, Lifetime, ReturnType, Safety, Signature, Type, TypeFnPtr, TypeImplTrait, TypeReference, Visibility,
     parse::{Parse, ParseStream},
     visit::{self, Visit},
 };
@@ -19,14 +19,16 @@ pub(crate) struct PlainFn {
 impl PlainFn {
     /// Parses what `attribute` stands on.
     pub(crate) fn parse(attribute: &str, item: TokenStream) -> syn::Result<Self> {
-        syn::parse2(item)
-            .map_err(|error| syn::Error::new(error.span(), format!("`#[{attribute}]` goes on a function with a body: {error}")))
+        syn::parse2(item).map_err(|error| {
+            syn::Error::new(error.span(), format!("`#[{attribute}]` goes on a function with a body: {error}"))
+        })
     }
 
     /// Refuses `const`, `unsafe` and `extern` functions: they promise what an expansion can't keep.
     pub(crate) fn refuse_qualifiers(&self, attribute: &str) -> syn::Result<()> {
         let refuse = |tokens: &dyn ToTokens, what: &str| {
-            let message = format!("`#[{attribute}]` can't stand on {what} function: remove the qualifier or the attribute");
+            let message =
+                format!("`#[{attribute}]` can't stand on {what} function: remove the qualifier or the attribute");
             Err(syn::Error::new_spanned(tokens.to_token_stream(), message))
         };
         if let Some(qualifier) = &self.sig.constness {
@@ -46,10 +48,17 @@ impl Parse for PlainFn {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let attrs = Attribute::parse_outer(input)?;
         let (vis, sig) = (input.parse()?, input.parse()?);
-        match input.parse()? {
-            TokenTree::Group(body) if body.delimiter() == proc_macro2::Delimiter::Brace => Ok(Self { attrs, vis, sig, body }),
-            other => Err(syn::Error::new(other.span(), "expected `{`")),
-        }
+        let body = braces(input.parse()?)?;
+        Ok(Self { attrs, vis, sig, body })
+    }
+}
+
+/// The body in braces, also inside the invisible group that a `macro_rules` leaves round a `$body:block`.
+fn braces(token: TokenTree) -> syn::Result<Group> {
+    match token {
+        TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => Ok(body),
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => braces(syn::parse2(group.stream())?),
+        other => Err(syn::Error::new(other.span(), "expected `{`")),
     }
 }
 
@@ -59,6 +68,53 @@ impl ToTokens for PlainFn {
         self.vis.to_tokens(tokens);
         self.sig.to_tokens(tokens);
         self.body.to_tokens(tokens);
+    }
+}
+
+/// The body as a closure that takes the arguments along, or as an async one; `bindings` go first.
+///
+/// ```text
+/// async move || -> R {
+///     if let Some(returned) = None::<R> { return returned; }
+///     let returned: R = { BODY };
+///     returned
+/// }
+/// ```
+///
+/// An async closure does not coerce what it returns to the type it declares (a `Box<T>` to a `Box<dyn Trait>`); after a
+/// first `return` of that type, and through a `let`, it does.
+pub(crate) fn closure(function: &PlainFn, bindings: &[&TokenStream], support: &TokenStream) -> TokenStream {
+    let (asyncness, body) = (&function.sig.asyncness, &function.body);
+    let statements = body.stream();
+    let local = Span::mixed_site();
+    match (asyncness, &function.sig.output) {
+        (Some(_), ReturnType::Type(_, returned)) => quote_spanned! {local=>
+            async move || -> #returned {
+                if let #support::std::option::Option::Some(returned) = #support::std::option::Option::None::<#returned> {
+                    return returned;
+                }
+                #[allow(clippy::let_unit_value)]
+                let returned: #returned = { #(#bindings)* #statements };
+                returned
+            }
+        },
+        (_, output) if bindings.is_empty() => {
+            let output = output_of(output);
+            quote_spanned!(local=> #asyncness move || #output #body)
+        }
+        (_, output) => {
+            let output = output_of(output);
+            let body = quote_spanned!(body.span()=> { #(#bindings)* #statements });
+            quote_spanned!(local=> #asyncness move || #output #body)
+        }
+    }
+}
+
+/// `-> R`, also where the signature leaves `-> ()` out.
+fn output_of(output: &ReturnType) -> TokenStream {
+    match output {
+        ReturnType::Default => quote!(-> ()),
+        output => output.to_token_stream(),
     }
 }
 

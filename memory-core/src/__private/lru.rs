@@ -54,14 +54,14 @@ impl<T: ?Sized> Argument<T> {
 
 impl<T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized> Argument<T> {
     /// Found first where the type can be part of a key.
-    pub fn kind(&self) -> Keyed {
+    pub fn __fm_kind(&self) -> Keyed {
         Keyed
     }
 }
 
 /// Found where it can't.
 pub trait ArgumentUnkeyed {
-    fn kind(&self) -> Unkeyed {
+    fn __fm_kind(&self) -> Unkeyed {
         Unkeyed
     }
 }
@@ -74,31 +74,56 @@ pub struct Unkeyed;
 
 #[diagnostic::on_unimplemented(
     message = "an argument of type `{T}` can't be part of an `fm_lru` key",
-    label = "needs `Hash + Eq + Clone` (behind a reference: `Hash + Eq + ToOwned`), owned and `Send`",
-    note = "take what identifies it instead: an id, or `f64::to_bits` for a float"
+    label = "needs `Hash + Eq + Clone + Send` (behind a reference: `ToOwned` instead of `Clone`)",
+    note = "derive what is missing, or take what identifies the value: an id, the bits of a float (`f64::to_bits`)"
 )]
-pub trait KeyOf<T: ?Sized> {}
+pub trait KeyOf<T: ?Sized> {
+    type Owned: Send + 'static;
+    fn hash(value: &T, hasher: &mut impl Hasher);
+    fn is(value: &T, owned: &Self::Owned) -> bool;
+    fn own(value: &T) -> Self::Owned;
+    fn same(one: &Self::Owned, other: &Self::Owned) -> bool;
+}
 
-impl<T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized> KeyOf<T> for Keyed {}
+#[diagnostic::do_not_recommend]
+impl<T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized> KeyOf<T> for Keyed {
+    type Owned = T::Owned;
+
+    fn hash(value: &T, hasher: &mut impl Hasher) {
+        value.hash(hasher);
+    }
+
+    fn is(value: &T, owned: &T::Owned) -> bool {
+        value == owned.borrow()
+    }
+
+    fn own(value: &T) -> T::Owned {
+        value.to_owned()
+    }
+
+    fn same(one: &T::Owned, other: &T::Owned) -> bool {
+        one.borrow() == other.borrow()
+    }
+}
 
 /// An argument, as it is looked up.
-pub struct Part<'a, T: ?Sized>(&'a T);
+pub struct Part<'a, T: ?Sized, K>(&'a T, PhantomData<K>);
 
 /// `value` as part of the key.
-pub fn part<'a, T: ?Sized, K: KeyOf<T>>(_argument: &Argument<T>, _kind: K, value: &'a T) -> Part<'a, T> {
-    Part(value)
+pub fn part<'a, T: ?Sized, K: KeyOf<T>>(_argument: &Argument<T>, _kind: K, value: &'a T) -> Part<'a, T, K> {
+    Part(value, PhantomData)
 }
 
 /// An `Option<&T>`, as it is looked up.
-pub struct OptionalPart<'a, T: ?Sized>(Option<&'a T>);
+pub struct OptionalPart<'a, T: ?Sized, K>(Option<&'a T>, PhantomData<K>);
 
 /// `value` as part of the key.
 pub fn optional_part<'a, T: ?Sized, K: KeyOf<T>>(
     _argument: &Argument<T>,
     _kind: K,
     value: Option<&'a T>,
-) -> OptionalPart<'a, T> {
-    OptionalPart(value)
+) -> OptionalPart<'a, T, K> {
+    OptionalPart(value, PhantomData)
 }
 
 /// Arguments, looked up as they are and owned on a miss only. They are nested pairs: `(first, (second, ()))`.
@@ -126,53 +151,58 @@ impl Parts for () {
     }
 }
 
-impl<T, Rest> Parts for (Part<'_, T>, Rest)
-where
-    T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized,
-    Rest: Parts,
-{
-    type Key = (T::Owned, Rest::Key);
+impl<T: ?Sized, K: KeyOf<T>, Rest: Parts> Parts for (Part<'_, T, K>, Rest) {
+    type Key = (K::Owned, Rest::Key);
 
     fn hash(&self, hasher: &mut impl Hasher) {
-        self.0.0.hash(hasher);
+        K::hash(self.0.0, hasher);
         self.1.hash(hasher);
     }
 
     fn is(&self, key: &Self::Key) -> bool {
-        *self.0.0 == *key.0.borrow() && self.1.is(&key.1)
+        K::is(self.0.0, &key.0) && self.1.is(&key.1)
     }
 
     fn to_key(&self) -> Self::Key {
-        (self.0.0.to_owned(), self.1.to_key())
+        (K::own(self.0.0), self.1.to_key())
     }
 
     fn same(one: &Self::Key, other: &Self::Key) -> bool {
-        one.0.borrow() == other.0.borrow() && Rest::same(&one.1, &other.1)
+        K::same(&one.0, &other.0) && Rest::same(&one.1, &other.1)
     }
 }
 
-impl<T, Rest> Parts for (OptionalPart<'_, T>, Rest)
-where
-    T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized,
-    Rest: Parts,
-{
-    type Key = (Option<T::Owned>, Rest::Key);
+impl<T: ?Sized, K: KeyOf<T>, Rest: Parts> Parts for (OptionalPart<'_, T, K>, Rest) {
+    type Key = (Option<K::Owned>, Rest::Key);
 
     fn hash(&self, hasher: &mut impl Hasher) {
-        self.0.0.hash(hasher);
+        hasher.write_u8(u8::from(self.0.0.is_some()));
+        if let Some(value) = self.0.0 {
+            K::hash(value, hasher);
+        }
         self.1.hash(hasher);
     }
 
     fn is(&self, key: &Self::Key) -> bool {
-        self.0.0 == key.0.as_ref().map(Borrow::borrow) && self.1.is(&key.1)
+        let matches = match (self.0.0, &key.0) {
+            (Some(value), Some(owned)) => K::is(value, owned),
+            (None, None) => true,
+            _ => false,
+        };
+        matches && self.1.is(&key.1)
     }
 
     fn to_key(&self) -> Self::Key {
-        (self.0.0.map(ToOwned::to_owned), self.1.to_key())
+        (self.0.0.map(K::own), self.1.to_key())
     }
 
     fn same(one: &Self::Key, other: &Self::Key) -> bool {
-        one.0.as_ref().map(Borrow::<T>::borrow) == other.0.as_ref().map(Borrow::borrow) && Rest::same(&one.1, &other.1)
+        let matches = match (&one.0, &other.0) {
+            (Some(one), Some(other)) => K::same(one, other),
+            (None, None) => true,
+            _ => false,
+        };
+        matches && Rest::same(&one.1, &other.1)
     }
 }
 
@@ -185,14 +215,14 @@ impl<R> Returned<R> {
 
 impl<T: Clone + Send + 'static, E> Returned<Result<T, E>> {
     /// Found first where the type is a `Result`, whatever it is called.
-    pub fn outcome(&self) -> OkOnly {
+    pub fn __fm_outcome(&self) -> OkOnly {
         OkOnly
     }
 }
 
 /// Found second, where the type is anything else that can be stored.
 pub trait ReturnedWhole {
-    fn outcome(&self) -> Whole {
+    fn __fm_outcome(&self) -> Whole {
         Whole
     }
 }
@@ -201,7 +231,7 @@ impl<R: Clone + Send + 'static> ReturnedWhole for Returned<R> {}
 
 /// Found last, where it can't be stored.
 pub trait ReturnedUnkept {
-    fn outcome(&self) -> Unkept {
+    fn __fm_outcome(&self) -> Unkept {
         Unkept
     }
 }
@@ -224,6 +254,7 @@ pub trait Outcome<R> {
     fn returned(stored: Self::Stored) -> R;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + 'static, E> Outcome<Result<T, E>> for OkOnly {
     type Stored = T;
 
@@ -236,6 +267,7 @@ impl<T: Clone + Send + 'static, E> Outcome<Result<T, E>> for OkOnly {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<R: Clone + Send + 'static> Outcome<R> for Whole {
     type Stored = R;
 
@@ -254,12 +286,14 @@ pub enum Lookup<R, M> {
     Missing(M),
 }
 
-/// A call that has to run, holding the key under which its value is stored.
-pub struct Miss<R, O: Outcome<R>, P: Parts> {
-    lru: &'static FmLru<P::Key, O::Stored>,
+/// A call that has to run, holding the key under which its value is stored. It borrows nothing from the arguments, which
+/// the body takes.
+pub struct Miss<R, V: 'static, K: 'static> {
+    lru: &'static FmLru<K, V>,
     hash: u64,
-    key: P::Key,
-    types: PhantomData<fn() -> (R, O, P)>,
+    key: K,
+    same: fn(&K, &K) -> bool,
+    stored: fn(&R) -> Option<V>,
 }
 
 /// Looks the arguments up, and counts that.
@@ -269,7 +303,7 @@ pub fn look_up<M, R, O, P>(
     _returned: &Returned<R>,
     _outcome: O,
     parts: P,
-) -> Lookup<R, Miss<R, O, P>>
+) -> Lookup<R, Miss<R, O::Stored, P::Key>>
 where
     M: 'static,
     O: Outcome<R>,
@@ -279,11 +313,11 @@ where
     let hash = hash_with(|hasher| parts.hash(hasher));
     match lru.find(hash, |key| parts.is(key)) {
         Some(stored) => Lookup::Found(O::returned(stored)),
-        None => Lookup::Missing(Miss { lru, hash, key: parts.to_key(), types: PhantomData }),
+        None => Lookup::Missing(Miss { lru, hash, key: parts.to_key(), same: P::same, stored: O::stored }),
     }
 }
 
-impl<R, O: Outcome<R>, P: Parts> Miss<R, O, P> {
+impl<R, V, K> Miss<R, V, K> {
     /// Runs the body and stores what came.
     pub fn run(self, body: impl FnOnce() -> R) -> R {
         let returned = body();
@@ -300,9 +334,9 @@ impl<R, O: Outcome<R>, P: Parts> Miss<R, O, P> {
 
     fn keep(self, returned: &R) {
         if self.lru.stores()
-            && let Some(stored) = O::stored(returned)
+            && let Some(stored) = (self.stored)(returned)
         {
-            self.lru.keep(self.hash, self.key, stored, P::same);
+            self.lru.keep(self.hash, self.key, stored, self.same);
         }
     }
 }

@@ -13,14 +13,14 @@ impl<T> Declared<T> {
 
 impl<T, E> Declared<Result<T, E>> {
     /// Found first where the type is a `Result` after all.
-    pub fn kind(&self) -> HiddenResult {
+    pub fn __fm_kind(&self) -> HiddenResult {
         HiddenResult
     }
 }
 
 /// Found where the type is anything else.
 pub trait DeclaredPlain {
-    fn kind(&self) -> Plain {
+    fn __fm_kind(&self) -> Plain {
         Plain
     }
 }
@@ -31,12 +31,13 @@ pub struct HiddenResult;
 pub struct Plain;
 
 #[diagnostic::on_unimplemented(
-    message = "`#[cached_singleton]` can't see that `{T}` is a `Result`",
-    label = "an alias hides the `Result`",
-    note = "write it out, as in `-> Result<Pool, Error>`: callers then get `Result<&'static Pool, Error>`, and an `Err` is not kept"
+    message = "`#[cached_singleton]` wants `Result` spelled as such, not behind an alias",
+    label = "this is `{T}`: write that",
+    note = "callers of `-> Result<Pool, Error>` get `Result<&'static Pool, Error>`, and an `Err` is not kept"
 )]
 pub trait IsPlain<T> {}
 
+#[diagnostic::do_not_recommend]
 impl<T> IsPlain<T> for Plain {}
 
 /// Compiles where the type is no `Result` in disguise.

@@ -3,8 +3,8 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Error, FnArg, GenericArgument, Pat, PatIdent, PatType, PathArguments, PathSegment, Result, Token, Type, ext::IdentExt,
-    punctuated::Punctuated, spanned::Spanned,
+    Error, FnArg, GenericArgument, Pat, PatIdent, PatType, PathArguments, PathSegment, Result, Token, Type,
+    ext::IdentExt, punctuated::Punctuated, spanned::Spanned,
 };
 
 use crate::plain_fn::{Borrowed, bare, find_impl_trait};
@@ -84,9 +84,10 @@ fn form(ty: &Type) -> Result<(Form, Type)> {
 fn peel(ty: &Type) -> Result<(Form, Type)> {
     let segment = match ty {
         Type::Reference(reference) => {
-            if let Some(mutability) = reference.mutability {
-                let message = "an `fm_lru` argument can't be `&mut`: a remembered result could not change it; return the change";
-                return Err(Error::new_spanned(quote!(& #mutability), message));
+            if reference.mutability.is_some() {
+                let message =
+                    "an `fm_lru` argument can't be `&mut`: a remembered result could not change it; return the change";
+                return Err(Error::new_spanned(reference, message));
             }
             return Ok((Form::Reference, bare(&reference.elem).clone()));
         }
@@ -125,8 +126,8 @@ impl Argument {
         };
         // A type that can't be part of a key is an error at that type.
         let span = keyed.to_token_stream().span().resolved_at(Span::mixed_site());
-        let argument = quote!(#support::lru::Argument::<#keyed>::NEW);
-        let kind = quote_spanned!(span=> #argument.kind());
-        quote!(#support::lru::#constructor(&#argument, #kind, #value))
+        let argument = quote_spanned!(span=> #support::lru::Argument::<#keyed>::NEW);
+        let kind = quote_spanned!(span=> #argument.__fm_kind());
+        quote_spanned!(span=> #support::lru::#constructor(&#argument, #kind, #value))
     }
 }

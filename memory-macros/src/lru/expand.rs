@@ -6,7 +6,7 @@ use super::{
     arguments::Argument,
     validate::{Maxsize, Place},
 };
-use crate::plain_fn::PlainFn;
+use crate::plain_fn::{PlainFn, closure};
 
 /// ```text
 /// Input:  #[fm_lru(maxsize = 2)] pub fn get_config(name: &str) -> Config { BODY }
@@ -33,9 +33,9 @@ pub(super) fn expand(
     let parameters = (!parameters.is_empty()).then(|| quote!(<#parameters>));
     let declarations = arguments.iter().map(|argument| &argument.declaration);
     let lookup = lookup(function, arguments, place, support);
-    let run = run(function, arguments);
+    let run = run(function, arguments, support);
     let companion = companion(function, place, maxsize, support);
-    quote! {
+    quote_spanned! {Span::mixed_site()=>
         #(#attrs)*
         #vis #asyncness fn #ident #parameters(#(#declarations),*) #output #clauses {
             let lookup = #lookup;
@@ -53,36 +53,26 @@ fn lookup(function: &PlainFn, arguments: &[Argument], place: Place, support: &To
         ReturnType::Type(_, ty) => (ty.to_token_stream(), ty.span()),
         ReturnType::Default => (quote!(()), Span::mixed_site()),
     };
-    let outcome = quote_spanned!(span.resolved_at(Span::mixed_site())=> (&#support::lru::Returned::<#returned>::NEW).outcome());
+    let outcome = quote_spanned!(span.resolved_at(Span::mixed_site())=> (&#support::lru::Returned::<#returned>::NEW).__fm_outcome());
     let parts = arguments.iter().rev().fold(quote!(()), |rest, argument| {
         let part = argument.part(support);
         quote!((#part, #rest))
     });
-    let (owner, store) = (owner(function, place), companion_name(function, place, "__fm_store"));
+    let (owner, store) = (owner(function, place), store_name(function, place));
     let instance = instance(function);
-    quote! {{
+    quote_spanned! {Span::mixed_site()=> {
         #[allow(unused_imports)]
         use #support::lru::{ArgumentUnkeyed as _, ReturnedUnkept as _, ReturnedWhole as _};
         #support::lru::look_up(#owner::#store #instance(), &#support::lru::Returned::<#returned>::NEW, #outcome, #parts)
     }}
 }
 
-fn run(function: &PlainFn, arguments: &[Argument]) -> TokenStream {
-    let (asyncness, body) = (&function.sig.asyncness, &function.body);
-    let output = match &function.sig.output {
-        ReturnType::Default => quote!(-> ()),
-        output => output.to_token_stream(),
-    };
+fn run(function: &PlainFn, arguments: &[Argument], support: &TokenStream) -> TokenStream {
     let bindings: Vec<_> = arguments.iter().filter_map(|argument| argument.binding.as_ref()).collect();
-    let body = if bindings.is_empty() {
-        body.to_token_stream()
-    } else {
-        let statements = body.stream();
-        quote_spanned!(body.span()=> { #(#bindings)* #statements })
-    };
-    match asyncness {
-        Some(_) => quote!(miss.run_async(async move || #output #body).await),
-        None => quote!(miss.run(move || #output #body)),
+    let body = closure(function, &bindings, support);
+    match &function.sig.asyncness {
+        Some(_) => quote_spanned!(Span::mixed_site()=> miss.run_async(#body).await),
+        None => quote_spanned!(Span::mixed_site()=> miss.run(#body)),
     }
 }
 
@@ -98,7 +88,7 @@ pub(super) fn companion(function: &PlainFn, place: Place, maxsize: &Maxsize, sup
     }
     let ident = &sig.ident;
     let about = format!("What [`{0}`](fn@{0}) remembers.", ident.unraw());
-    quote! {
+    quote_spanned! {Span::mixed_site()=>
         #[doc = #about]
         #[allow(non_camel_case_types, dead_code)]
         #vis enum #ident {}
@@ -114,10 +104,11 @@ fn companion_functions(function: &PlainFn, place: Place, maxsize: &Maxsize, supp
     let vis = &function.vis;
     let maxsize = maxsize.tokens(support);
     let (parameters, instance) = (instance_parameters(function, support), instance(function));
-    let [store, info, clear] = ["__fm_store", "cache_info", "cache_clear"].map(|name| companion_name(function, place, name));
-    quote! {
+    let store = store_name(function, place);
+    let [info, clear] = ["cache_info", "cache_clear"].map(|name| companion_name(function, place, name));
+    quote_spanned! {Span::mixed_site()=>
         #[doc(hidden)]
-        #[allow(dead_code)]
+        #[allow(dead_code, non_snake_case)]
         fn #store #parameters() -> #support::lru::Instance<impl #support::std::marker::Sized + 'static> {
             static STORES: #support::lru::Stores = #support::lru::Stores::new(|| #maxsize);
             // A closure has a type of its own in each instantiation.
@@ -149,7 +140,15 @@ fn owner(function: &PlainFn, place: Place) -> TokenStream {
 fn companion_name(function: &PlainFn, place: Place, name: &str) -> Ident {
     match place {
         Place::InImpl => format_ident!("{}_{name}", function.sig.ident.unraw(), span = function.sig.ident.span()),
-        _ => Ident::new(name, Span::call_site()),
+        _ => Ident::new(name, Span::mixed_site()),
+    }
+}
+
+/// The function that gives the store's instance; its name can't be met by accident.
+fn store_name(function: &PlainFn, place: Place) -> Ident {
+    match place {
+        Place::InImpl => format_ident!("__fm_{}_store", function.sig.ident.unraw(), span = Span::mixed_site()),
+        _ => Ident::new("__fm_store", Span::mixed_site()),
     }
 }
 

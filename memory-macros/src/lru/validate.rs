@@ -99,7 +99,8 @@ pub(super) fn validate(function: &PlainFn) -> Result<Vec<Argument>> {
             return Err(Error::new_spanned(found, "`fm_lru` stores the returned value: return a type with a name"));
         }
         if let Some(found) = Borrowed::find(returned) {
-            let message = "`fm_lru` keeps the returned value after the call: return an owned one (`String`, `Arc<str>`)";
+            let message =
+                "`fm_lru` keeps the returned value after the call: return an owned one (`String`, `Arc<str>`)";
             return Err(Error::new_spanned(found, message));
         }
     }

@@ -61,7 +61,10 @@ fn refuse_unnameable(returned: &Type) -> Result<()> {
         return Err(Error::new_spanned(found, message));
     }
     match find_self(quote::ToTokens::to_token_stream(returned)) {
-        Some(found) => Err(Error::new(found.span(), "a singleton is a `static`, where `Self` means nothing: write the type's name")),
+        Some(found) => Err(Error::new(
+            found.span(),
+            "a singleton is a `static`, where `Self` means nothing: write the type's name",
+        )),
         None => Ok(()),
     }
 }
@@ -81,7 +84,8 @@ fn ok_type(returned: &Type) -> Result<Option<Type>> {
     match types {
         Some(GenericArgument::Type(ok)) => Ok(Some(ok.clone())),
         _ => {
-            let message = "this hides the value that callers share: write the `Result` out, as in `-> Result<Pool, Error>`";
+            let message =
+                "this hides the value that callers share: write the `Result` out, as in `-> Result<Pool, Error>`";
             Err(Error::new_spanned(returned, message))
         }
     }
