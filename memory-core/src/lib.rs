@@ -14,6 +14,7 @@ mod error;
 #[allow(dead_code, unused_imports, reason = "its own tests, which include it by path, use all of it")]
 mod flight;
 mod key;
+mod lru;
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
@@ -29,8 +30,11 @@ pub use cache::{ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, Get
 pub use cache::{FmCacheLayer, FmCacheService};
 pub use error::FmError;
 pub use key::CacheKey;
+pub use lru::{CacheInfo, FmLru};
 #[cfg(feature = "macros")]
 pub use memory_macros::CacheKey;
+#[cfg(feature = "macros")]
+pub use memory_macros::{cached_singleton, fm_lru};
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use stats::{FmFunctionStats, FmStats};

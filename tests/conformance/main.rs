@@ -4,4 +4,5 @@
 //! Each file prints how many cases ran, matched and were left out, by which rule.
 
 mod cache_manager;
+mod lru;
 mod report;

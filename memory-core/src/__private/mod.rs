@@ -2,6 +2,8 @@
 #![allow(missing_docs)]
 
 mod call;
+pub mod lru;
+pub mod singleton;
 mod spec;
 
 pub use call::*;
