@@ -39,9 +39,10 @@ pub(crate) fn driver(error: RedisError) -> FmError {
 /// Redis answered with an error. Its details can quote arguments, so only those of known codes are shown.
 pub(crate) fn refused(error: &ServerError) -> FmError {
     match (error.code(), error.details()) {
-        (code @ ("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "MISCONF" | "MASTERDOWN" | "NOREPLICAS"), Some(details)) => {
-            backend(format!("Redis refused: {code} {details}"))
-        }
+        (
+            code @ ("OOM" | "READONLY" | "LOADING" | "NOAUTH" | "MISCONF" | "MASTERDOWN" | "NOREPLICAS"),
+            Some(details),
+        ) => backend(format!("Redis refused: {code} {details}")),
         (code, _) => backend(format!("Redis refused: {code}")),
     }
 }

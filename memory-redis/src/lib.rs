@@ -14,11 +14,12 @@
 //! # Rooms, ground floor first
 //!
 //! `generation`, `frame`, `names`, `life`: what lies in Redis. `clock`, `real_time`, `pace`: time. `link`: one
-//! connection. `scripts`, `scan`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `slot`,
-//! `supervisor`: which one is in use. `tier`, `backend`: the faces to the engine and to the user.
+//! connection. `scripts`, `scan`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `doubt`,
+//! `slot`, `supervisor`: which one is in use. `tier`, `backend`: the faces to the engine and to the user.
 
 mod backend;
 mod clock;
+mod doubt;
 mod failure;
 mod frame;
 mod generation;

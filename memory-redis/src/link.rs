@@ -27,12 +27,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(connection: MultiplexedConnection) -> Arc<Self> {
-        Arc::new(Self {
-            connection,
-            unanswered: AtomicU32::new(0),
-            doom: OnceLock::new(),
-            condemned: Notify::new(),
-        })
+        Arc::new(Self { connection, unanswered: AtomicU32::new(0), doom: OnceLock::new(), condemned: Notify::new() })
     }
 
     /// One round trip: sends the commands together and gives their answers in order, each of which may be an error

@@ -68,12 +68,7 @@ fn namespaces(keys: &[RemoteKey]) -> Vec<Arc<str>> {
 }
 
 /// The generations of everything and of the namespaces, then each entry and its tombstone.
-async fn mget(
-    slot: &Slot,
-    link: &Link,
-    keys: &[RemoteKey],
-    namespaces: &[Arc<str>],
-) -> Result<Vec<Value>, FmError> {
+async fn mget(slot: &Slot, link: &Link, keys: &[RemoteKey], namespaces: &[Arc<str>]) -> Result<Vec<Value>, FmError> {
     let mut request = Pipeline::new();
     request.cmd("MGET").arg(slot.names.everything());
     for namespace in namespaces {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-
 /// The settings of one store.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -26,4 +25,3 @@ impl Default for Settings {
         }
     }
 }
-

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use memory_core::{
@@ -20,13 +20,9 @@ use tokio::{
 };
 
 use crate::{
-    clock::ServerClock, failure, journal::Journal, link::Link, names::Names, real_time, settings::Settings, supervisor,
-    topology::Topology,
+    clock::ServerClock, doubt::Doubts, failure, journal::Journal, link::Link, names::Names, real_time,
+    settings::Settings, supervisor, topology::Topology,
 };
-
-/// A write is refused by the server when it arrives later than this after it was sent: its caller has been told long
-/// ago that it failed, and something newer may have been written since.
-pub(crate) const WRITE_VALIDITY: Duration = Duration::from_millis(250);
 
 /// What may be under way at once, in units of [`UNIT`] bytes: a peer that swallows bytes can't make us hoard them.
 const UNITS: u32 = 1024;
@@ -38,13 +34,13 @@ pub(crate) struct Slot {
     pub(crate) settings: Settings,
     pub(crate) names: Names,
     pub(crate) clock: ServerClock,
+    pub(crate) doubts: Doubts,
     phase: watch::Sender<Phase>,
     /// Held while the phase becomes [`Phase::Up`], so that a removal is either replayed before, or seen after it.
     journal: Mutex<Journal>,
     in_flight: Semaphore,
     supervised: AtomicBool,
     supervisor: Mutex<Option<AbortHandle>>,
-    last_write: Mutex<Option<Instant>>,
     closed: AtomicBool,
 }
 
@@ -68,11 +64,11 @@ impl Slot {
             settings,
             names,
             clock: ServerClock::new(),
+            doubts: Doubts::default(),
             phase: watch::Sender::new(Phase::Idle),
             in_flight: Semaphore::new(UNITS as usize),
             supervised: AtomicBool::new(false),
             supervisor: Mutex::new(None),
-            last_write: Mutex::new(None),
             closed: AtomicBool::new(false),
         })
     }
@@ -115,17 +111,6 @@ impl Slot {
     /// What waits to be replayed.
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
         lock(&self.journal)
-    }
-
-    /// Notes that a write is being sent.
-    pub(crate) fn writes(&self) {
-        *lock(&self.last_write) = Some(Instant::now());
-    }
-
-    /// How long it takes until every write sent so far has become invalid, wherever its bytes are.
-    pub(crate) fn writes_in_doubt_for(&self) -> Duration {
-        let last = *lock(&self.last_write);
-        last.map_or(Duration::ZERO, |sent| WRITE_VALIDITY.saturating_sub(sent.elapsed()))
     }
 
     /// Puts a connection to use, unless a removal has been queued.

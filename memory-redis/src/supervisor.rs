@@ -67,7 +67,7 @@ async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
         return Err(refusal);
     }
     scripts::load(&link, ADMISSION_LIMIT).await?;
-    real_time::sleep(slot.writes_in_doubt_for()).await;
+    real_time::sleep(slot.doubts.left()).await;
     loop {
         replay(slot, &link).await?;
         if slot.admit(&link) {

@@ -7,12 +7,13 @@ use memory_core::{
 
 use crate::{
     clock::millis,
+    doubt::WRITE_VALIDITY,
     frame,
     generation::{Generation, Generations},
     life,
     link::Link,
     scripts::{self, Call},
-    slot::{Slot, WRITE_VALIDITY},
+    slot::Slot,
 };
 
 /// What is to be done with one write.
@@ -55,8 +56,10 @@ pub(crate) async fn send(slot: &Slot, link: &Link, plans: Vec<Plan>) -> Result<V
     if calls.is_empty() {
         return Ok(outcomes.into_iter().flatten().collect());
     }
-    slot.writes();
-    let mut answers = scripts::run(link, &calls, slot.settings.response_timeout).await?.into_iter();
+    let doubt = slot.doubts.sending();
+    let answers = scripts::run(link, &calls, slot.settings.response_timeout).await?;
+    doubt.answered();
+    let mut answers = answers.into_iter();
     let mut outcome = |settled: Option<Written>| match settled {
         Some(outcome) => Ok(outcome),
         None => match scripts::number(link, &answers.next().unwrap_or_default())? {
