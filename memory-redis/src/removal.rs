@@ -16,6 +16,9 @@ use crate::{
     scripts::{self, Call},
 };
 
+/// How many keys are removed in one step.
+pub(crate) const STEP: usize = 500;
+
 /// Removes entries in one round trip and raises their generations; how many went.
 pub(crate) async fn remove(
     names: &Names,

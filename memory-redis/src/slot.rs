@@ -123,9 +123,9 @@ impl Slot {
         admitted
     }
 
-    /// There is no connection from now on, for this reason; whether there was one, or nothing had been tried.
-    pub(crate) fn fall(&self, reason: FmError) -> bool {
-        !matches!(self.phase.send_replace(Phase::Down(reason)), Phase::Down(_))
+    /// There is no connection from now on, for this reason.
+    pub(crate) fn fall(&self, reason: FmError) {
+        self.phase.send_replace(Phase::Down(reason));
     }
 
     /// The connection in use, if there is one.
@@ -152,6 +152,12 @@ impl Slot {
             supervisor.abort();
         }
         self.phase.send_replace(Phase::Down(failure::closed()));
+        if !self.journal().is_empty() {
+            tracing::warn!(
+                redis = self.topology.address(),
+                "the cache was closed before Redis could be told of all removals"
+            );
+        }
     }
 
     pub(crate) fn is_closed(&self) -> bool {

@@ -16,8 +16,6 @@ const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
 const MISSES: u32 = 2;
 /// For making a connection and logging in, and for each step until it is admitted.
 const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
-/// How many keys one step of a replay removes.
-const REPLAY_STEP: usize = 500;
 
 /// The supervisor's hold on its slot. When its runtime ends, or it panics, the slot learns that nobody watches.
 pub(crate) struct Reign(Arc<Slot>);
@@ -51,6 +49,7 @@ pub(crate) async fn run(reign: Reign) {
             }
             Err(reason) => reason,
         };
+        tracing::debug!(redis = slot.topology.address(), error = %reason, "no connection to Redis");
         outage.get_or_insert_with(|| lost(slot, &reason));
         slot.fall(reason);
         real_time::sleep(pace.next(Instant::now())).await;
@@ -134,7 +133,7 @@ async fn replay(slot: &Slot, link: &Link) -> Result<(), FmError> {
     for (group, _) in &backlog.groups {
         removal::raise(&slot.names, link, group, ADMISSION_LIMIT).await?;
     }
-    for step in backlog.keys.chunks(REPLAY_STEP) {
+    for step in backlog.keys.chunks(removal::STEP) {
         let keys = step.iter().map(|(key, _)| key);
         removal::remove(&slot.names, link, keys, ADMISSION_LIMIT).await?;
     }

@@ -9,7 +9,9 @@ use memory_core::{
 use redis::Pipeline;
 
 use crate::{
-    failure, life, read, removal, scan,
+    failure, life,
+    link::Link,
+    read, removal, scan,
     slot::Slot,
     write::{self, Plan},
 };
@@ -104,40 +106,33 @@ async fn touch(slot: &Arc<Slot>, key: &RemoteKey, life: Duration) -> Result<(), 
 }
 
 async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
-    if keys.is_empty() {
-        return Removed::Now(0);
-    }
-    let removed = slot
-        .call(|link| {
-            let (slot, keys) = (&slot, &keys);
-            async move {
-                let _turn = slot.turn(0).await?;
-                removal::remove(&slot.names, &link, keys.iter(), slot.settings.response_timeout).await
+    let mut removed = 0;
+    let mut left = &keys[..];
+    while !left.is_empty() {
+        let (step, rest) = left.split_at(left.len().min(removal::STEP));
+        match remove_step(&slot, step).await {
+            Ok(count) => removed += count,
+            Err(reason) => {
+                slot.queue_keys(left, &reason);
+                return Removed::Queued(reason);
             }
-        })
-        .await;
-    removed.map_or_else(
-        |reason| {
-            slot.queue_keys(&keys, &reason);
-            Removed::Queued(reason)
-        },
-        Removed::Now,
-    )
+        }
+        left = rest;
+    }
+    Removed::Now(removed)
+}
+
+async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmError> {
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        removal::remove(&slot.names, &link, keys.iter(), slot.settings.response_timeout).await
+    })
+    .await
 }
 
 /// Raises the generation of the group, which is all that others need, and then takes its entries away.
 async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
-    let raised = slot
-        .call(|link| {
-            let (slot, group) = (&slot, &group);
-            async move {
-                let _turn = slot.turn(0).await?;
-                removal::raise(&slot.names, &link, group, slot.settings.response_timeout).await?;
-                Ok(link)
-            }
-        })
-        .await;
-    let link = match raised {
+    let link = match raise(&slot, &group).await {
         Ok(link) => link,
         Err(reason) => {
             slot.queue_group(&group, &reason);
@@ -151,6 +146,15 @@ async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
             Removed::Queued(reason)
         }
     }
+}
+
+async fn raise(slot: &Arc<Slot>, group: &Group) -> Result<Arc<Link>, FmError> {
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        removal::raise(&slot.names, &link, group, slot.settings.response_timeout).await?;
+        Ok(link)
+    })
+    .await
 }
 
 /// Runs a removal in a task of its own: it happens, or is queued, also when the caller goes away.

@@ -91,13 +91,11 @@ async fn twenty_thousand_entries_go_among_twenty_thousand_others_and_nobody_is_b
         pipeline.set(format!("app:f:{n}"), "ours").ignore().set(format!("app2:f:{n}"), "theirs").ignore();
     }
     let () = pipeline.query(&mut server.connection()).unwrap();
-    let commands = server.run::<String>(&[b"INFO", b"commandstats"]);
-    assert!(!commands.contains("cmdstat_keys"));
     let () = server.run(&[b"CONFIG", b"RESETSTAT"]);
-    let () = server.run(&[b"CONFIG", b"SET", b"slowlog-log-slower-than", b"20000"]);
     assert_eq!(now(store.tier.clear(&Group::All).await), COUNT as u64);
-    let slow: redis::Value = server.run(&[b"SLOWLOG", b"GET"]);
-    assert_eq!(slow, redis::Value::Array(Vec::new()), "no command takes 20 ms");
+    for piecemeal in ["scan", "unlink"] {
+        assert!(server.calls(piecemeal) >= 20, "{piecemeal} takes too much at once");
+    }
     for forbidden in ["keys", "flushdb", "flushall", "del"] {
         assert_eq!(server.calls(forbidden), 0, "{forbidden}");
     }

@@ -144,18 +144,18 @@ async fn a_run_longer_than_removals_are_remembered_is_not_stored() {
 }
 
 #[tokio::test]
-async fn a_write_that_arrives_seconds_late_overwrites_nothing() {
+async fn a_write_that_arrives_late_overwrites_nothing() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port());
-    for by_hand in [true, false] {
-        proxy.all(Mode::Pass);
+    for (round, by_hand) in [true, false, true, false].into_iter().enumerate() {
         let store = Store::at(&proxy.url());
-        let key = store.key(if by_hand { "by hand" } else { "by a run" });
+        let key = store.key(&round.to_string());
         let stamp = store.stamp(&key).await;
         // The bytes of this write are on their way for long.
-        proxy.existing(Mode::Hold);
+        proxy.all(Mode::Hold);
         let late = store.store(&key, "old", (!by_hand).then_some(stamp)).await;
         assert!(late.unwrap_err().is_backend());
+        proxy.fresh(Mode::Pass);
         proxy.reset();
         store.healed(&key).await;
         assert_eq!(store.store(&key, "new", None).await.unwrap(), Written::Stored);
@@ -166,5 +166,22 @@ async fn a_write_that_arrives_seconds_late_overwrites_nothing() {
         })
         .await;
         assert_eq!(store.payload(&key).await.as_deref(), Some("new"));
+    }
+}
+
+#[tokio::test]
+async fn no_new_connection_is_used_while_a_lost_write_could_still_take_place() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    let key = store.key("f");
+    for _ in 0..5 {
+        store.healed(&key).await;
+        proxy.existing(Mode::Hold);
+        let sent = std::time::Instant::now();
+        assert!(store.store(&key, "old", None).await.is_err());
+        proxy.reset();
+        store.healed(&key).await;
+        assert!(sent.elapsed() >= Duration::from_millis(250), "used again after {:?}", sent.elapsed());
     }
 }
