@@ -18,6 +18,10 @@ pub use crate::{
     key::{Key, KeyRef, escape},
 };
 
+/// How a store outside this crate says what went wrong.
+#[doc(hidden)]
+pub use crate::error::Kind;
+
 /// A boxed future, as the object-safe seam needs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -82,6 +86,19 @@ impl Prefix {
     /// As it begins every key: `:`, `{`, `}`, `%` and unprintable characters percent-escaped.
     pub fn escaped(&self) -> &str {
         &self.escaped
+    }
+
+    /// A namespace as it appears in keys: escaped as the prefix is, and `/` too.
+    pub fn escaped_namespace(&self, namespace: &str) -> String {
+        crate::key::escape(namespace).replace('/', "%2F")
+    }
+
+    /// How the text of every key of a group begins, and of no other key.
+    pub fn group_start(&self, group: &Group) -> String {
+        match group {
+            Group::All => format!("{}:", self.escaped),
+            Group::Namespace(namespace) => format!("{}:{}/", self.escaped, self.escaped_namespace(namespace)),
+        }
     }
 }
 
