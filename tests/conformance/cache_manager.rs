@@ -6,9 +6,13 @@
 use std::time::Duration;
 
 use memory_core::{FmCache, FmCacheManager, FmMemoryBackend};
+use memory_redis::FmRedisBackend;
 use serde_json::Value;
 
-use crate::report::{Score, Verdict, cases};
+use crate::{
+    report::{Score, Verdict, cases},
+    support::{self, redis_server::RedisServer},
+};
 
 const FILE: &str = "cache_manager.json";
 
@@ -40,8 +44,28 @@ async fn in_memory() {
     .await;
 }
 
+#[tokio::test]
+async fn in_redis() {
+    let server = RedisServer::start();
+    run("redis", |prefix| {
+        let _: () = server.run(&[b"FLUSHALL"]);
+        let backend = FmRedisBackend::connect(&server.url()).unwrap();
+        connected(FmCacheManager::builder(backend).prefix(prefix).build().unwrap())
+    })
+    .await;
+}
+
+/// Connecting is lazy, and answers as if nothing were stored until it is done.
+async fn connected(cache: FmCache) -> FmCache {
+    support::eventually(Duration::from_secs(5), "a connection", || async {
+        cache.get::<Value>("").strict().await.is_ok().then_some(())
+    })
+    .await;
+    cache
+}
+
 /// Runs the cases of one backend, each in a cache that `open` makes for a prefix.
-pub(crate) async fn run<F: Future<Output = FmCache>>(backend: &str, open: impl Fn(String) -> F) {
+async fn run<F: Future<Output = FmCache>>(backend: &str, open: impl Fn(String) -> F) {
     let mut score = Score::new(&format!("{FILE} ({backend})"));
     for case in cases(FILE) {
         if case["backend"].as_str() != Some(backend) {

@@ -6,3 +6,5 @@
 mod cache_manager;
 mod lru;
 mod report;
+#[path = "../support/mod.rs"]
+mod support;
