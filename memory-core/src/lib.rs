@@ -18,6 +18,8 @@ mod singleton;
 mod time;
 
 pub use error::FmError;
+pub use key::CacheKey;
 #[cfg(feature = "client")]
 pub use reqwest;
+pub use cache::FmCache;
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -32,8 +32,14 @@ pub use crate::{
     backend::BoxFuture,
     cache::FmCache,
     error::FmError,
-    key::{KeyArg, KeyBuf},
 };
+
+pub mod key {
+    //! Keys, for the expansions, for `memory-redis` and for tests.
+
+    pub use crate::key::{BuildKeyHasher, Key, KeyArg, KeyBuf, KeyHasher, KeyRef, escape, registry};
+}
+pub use self::key::{KeyArg, KeyBuf};
 
 /// The traits behind the probes, for a glob import in expansions: they only apply to this module's own types.
 pub mod probes {

@@ -1,0 +1,165 @@
+//! Values survive the envelope; damage never does.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::*;
+
+const KEY: [u8; 16] = *b"0123456789abcdef";
+
+fn meta<T>(_: &T) -> Meta<'static> {
+    Meta {
+        fingerprint: KEY,
+        type_name: std::any::type_name::<T>(),
+        born_ms: 1_700_000_000_000,
+        fresh_ms: Some(60_000),
+        idle_ms: None,
+    }
+}
+
+fn sealed<T: Serialize>(value: &T) -> Vec<u8> {
+    encode(&meta(value), value).unwrap()
+}
+
+fn reopened<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Damage> {
+    let (meta, body) = open(bytes, &KEY)?;
+    decode_value(&meta, body)
+}
+
+#[track_caller]
+fn survives<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: T) {
+    assert_eq!(reopened::<T>(&sealed(&value)).unwrap(), value);
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Page {
+    id: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    next: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, serde_json::Value>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Either {
+    Number(i64),
+    Address(std::net::IpAddr),
+    Text(String),
+    Pair { left: f64, right: Option<bool> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+enum Shape {
+    Unit,
+    Newtype(Option<u8>),
+    Tuple(i128, u128),
+    Struct { map: BTreeMap<(u8, i16), char> },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Flat {
+    #[serde(flatten)]
+    shape: Shape,
+    #[serde(flatten)]
+    page: Page,
+}
+
+#[test]
+fn what_serde_offers_comes_back_as_it_went_in() {
+    let rest = BTreeMap::from([("a".to_owned(), serde_json::json!({"b": [1, -2, 1.0, null, "c", u64::MAX]}))]);
+    let page = Page { id: u64::MAX, next: None, rest };
+    survives(page.clone());
+    survives(Flat { shape: Shape::Newtype(Some(3)), page: Page { next: Some(String::new()), ..page } });
+    survives(vec![
+        Either::Number(-1),
+        Either::Address([127, 0, 0, 1].into()),
+        Either::Text("127.0.0.2.3".into()),
+        Either::Pair { left: -0.0, right: None },
+    ]);
+    survives(vec![
+        Shape::Unit,
+        Shape::Newtype(None),
+        Shape::Tuple(i128::MIN, u128::MAX),
+        Shape::Struct { map: BTreeMap::from([((1, -1), '\u{10FFFF}')]) },
+    ]);
+    survives((Some(1u8), None::<u8>, (), Ok::<u8, String>(1), std::time::Duration::MAX));
+    assert!(reopened::<f64>(&sealed(&f64::NAN)).unwrap().is_nan());
+}
+
+#[test]
+fn an_envelope_keeps_what_is_said_about_the_value() {
+    let bytes = sealed(&7u8);
+    let (meta, _) = open(&bytes, &KEY).unwrap();
+    assert_eq!(
+        (meta.born_ms, meta.fresh_ms, meta.idle_ms, meta.type_name),
+        (1_700_000_000_000, Some(60_000), None, "u8")
+    );
+    let forever = Meta { fresh_ms: None, idle_ms: Some(1), ..meta };
+    let bytes = encode(&forever, &7u8).unwrap();
+    assert_eq!(open(&bytes, &KEY).unwrap().0, forever);
+}
+
+#[test]
+fn a_value_that_would_come_back_as_another_is_refused() {
+    let refused = |result: Result<Vec<u8>, FmError>| result.is_err_and(|error| error.is_codec());
+    assert!(refused(encode(&meta(&()), &Some(None::<u8>))));
+    assert!(refused(encode(&meta(&()), &vec![Some(())])));
+    assert!(refused(encode(&meta(&()), &BTreeMap::from([(1, Some(serde_json::Value::Null))]))));
+    assert!(encode(&meta(&()), &Some(Some(1))).is_ok());
+    let mut deep = serde_json::json!(1);
+    for _ in 0..DEEPEST {
+        deep = serde_json::json!([deep]);
+    }
+    survives(deep.clone());
+    assert!(refused(encode(&meta(&()), &vec![deep])));
+}
+
+#[test]
+fn another_key_another_type_another_form_are_told_apart() {
+    let bytes = sealed(&"text".to_owned());
+    assert_eq!(open(&bytes, &[0; 16]).unwrap_err(), Damage::OtherKey);
+    assert!(Damage::OtherKey.is_misdelivery() && !Damage::Checksum.is_misdelivery());
+    assert_eq!(
+        reopened::<Box<str>>(&bytes).unwrap_err(),
+        Damage::OtherType { stored: std::any::type_name::<String>().into() }
+    );
+    let lie = Meta { type_name: std::any::type_name::<u64>(), ..meta(&0u64) };
+    let bytes = encode(&lie, "text").unwrap();
+    assert!(matches!(reopened::<u64>(&bytes).unwrap_err(), Damage::Value(_)));
+    let bytes = encode(&lie, &(1u8, 2u8)).unwrap();
+    assert!(matches!(reopened::<u64>(&bytes).unwrap_err(), Damage::Value(_)));
+    for foreign in [&b""[..], b"\xFAf", b"hello, world", b"\xFAfm\0", b"{\"json\":1}"] {
+        assert_eq!(open(foreign, &KEY).unwrap_err(), Damage::Foreign);
+    }
+    assert_eq!(open(b"\xFAfm\x02 whatever", &KEY).unwrap_err(), Damage::Newer);
+}
+
+#[test]
+fn bytes_after_the_value_are_damage() {
+    let mut bytes = sealed(&1u8);
+    bytes.push(0xC0);
+    envelope::seal(&mut bytes);
+    assert_eq!(reopened::<u8>(&bytes).unwrap_err(), Damage::Value("1 bytes are left over".into()));
+}
+
+#[test]
+fn a_field_of_a_later_version_is_skipped() {
+    let bytes = sealed(&"x".to_owned());
+    let mut later = bytes[..56].to_vec();
+    let length = u32::from_le_bytes(bytes[44..48].try_into().unwrap());
+    later[44..48].copy_from_slice(&(length + 7).to_le_bytes());
+    later.extend_from_slice(&[200, 2, 0, 0, 0, 9, 9]);
+    later.extend_from_slice(&bytes[56..]);
+    envelope::seal(&mut later);
+    assert_eq!(reopened::<String>(&later).unwrap(), "x");
+}
+
+#[test]
+fn a_weight_is_the_length_of_the_value() {
+    let value = ("text".to_owned(), vec![1u32, 70_000]);
+    let bytes = sealed(&value);
+    let (_, body) = open(&bytes, &KEY).unwrap();
+    assert_eq!(weigh(&value), body.len() as u64);
+}

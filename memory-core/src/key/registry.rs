@@ -1,0 +1,109 @@
+//! The functions of this process and their numbers.
+//!
+//! A number is only good in this process; a function's id, namespace and version are what other processes know it by.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
+
+/// Where a function stands in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Site {
+    /// The file, as the compiler names it.
+    pub file: &'static str,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+}
+
+/// A registered function.
+#[derive(Debug)]
+pub struct Function {
+    /// What it is called in keys; ends with its place in the source where another function had the name first.
+    pub id: Arc<str>,
+    /// Its namespace, as the user wrote it.
+    pub namespace: Option<Arc<str>>,
+    /// Its version, where it has one.
+    pub version: Option<u64>,
+    /// The escaped text of all three.
+    pub(super) path: Box<str>,
+}
+
+/// Gives a function its number; the same function always gets the same one.
+///
+/// When another place in the source has registered this id, namespace and version before, the id gets a suffix, so that
+/// the two never share entries in this process, and an error is logged: the remedy is a `name = ".."` for one of them.
+pub fn register(id: &str, namespace: Option<&'static str>, version: Option<u64>, site: Site) -> u32 {
+    let name = Name { id: id.into(), namespace, version };
+    let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
+    let sites = registry.numbers.entry(name.clone()).or_default();
+    if let Some((_, number)) = sites.iter().find(|(known, _)| *known == site) {
+        return *number;
+    }
+    let clash = sites.first().map(|(first, _)| *first);
+    let function = Arc::new(Function::new(&name, clash.map(|_| site)));
+    // More functions than `u32` counts do not fit into a program.
+    let number = u32::try_from(registry.functions.len() + 1).unwrap_or(u32::MAX);
+    registry.functions.push(function);
+    registry.numbers.entry(name).or_default().push((site, number));
+    drop(registry);
+    if let Some(first) = clash {
+        report(id, first, site);
+    }
+    number
+}
+
+/// The function with this number.
+pub fn function(number: u32) -> Option<Arc<Function>> {
+    let at = usize::try_from(number).ok()?.checked_sub(1)?;
+    registry().read().unwrap_or_else(PoisonError::into_inner).functions.get(at).cloned()
+}
+
+#[derive(Default)]
+struct Registry {
+    /// By number, from 1.
+    functions: Vec<Arc<Function>>,
+    numbers: HashMap<Name, Vec<(Site, u32)>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Name {
+    id: Arc<str>,
+    namespace: Option<&'static str>,
+    version: Option<u64>,
+}
+
+fn registry() -> &'static RwLock<Registry> {
+    static REGISTRY: OnceLock<RwLock<Registry>> = OnceLock::new();
+    REGISTRY.get_or_init(RwLock::default)
+}
+
+impl Function {
+    fn new(name: &Name, clash: Option<Site>) -> Self {
+        let mut path = super::escape::path(&name.id);
+        let mut id = name.id.clone();
+        if let Some(site) = clash {
+            let suffix = format!("@{}.{}", site.line, site.column);
+            path.push_str(&suffix);
+            id = format!("{id}{suffix}").into();
+        }
+        if let Some(version) = name.version {
+            path.push_str(&format!("@v{version}"));
+        }
+        if let Some(namespace) = name.namespace {
+            path.insert_str(0, &format!("{}/", super::escape::name(namespace)));
+        }
+        Self { id, namespace: name.namespace.map(Into::into), version: name.version, path: path.into() }
+    }
+}
+
+fn report(id: &str, first: Site, second: Site) {
+    tracing::error!(
+        id,
+        first = format_args!("{}:{}:{}", first.file, first.line, first.column),
+        second = format_args!("{}:{}:{}", second.file, second.line, second.column),
+        "two memorized functions have the same name in keys: give one of them `name = \"..\"`"
+    );
+}
