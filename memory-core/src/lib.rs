@@ -19,6 +19,8 @@ mod time;
 
 pub use error::FmError;
 pub use key::CacheKey;
+#[cfg(feature = "macros")]
+pub use memory_macros::memorize;
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use cache::FmCache;

@@ -216,21 +216,6 @@ pub fn argument<T: ?Sized, W: Way<T>>(key: &mut KeyBuf, part: Part<'_, T>, _: W)
     W::push(part.0, key);
 }
 
-/// What `key = ..` may give.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` can't be a cache key",
-    label = "`key` takes a `Serialize` expression over the arguments, such as `key = (id, lang)`"
-)]
-pub trait KeyExpression: Serialize {}
-
-impl<T: Serialize + ?Sized> KeyExpression for T {}
-
-/// Adds the value of `key = ..`, or an element of its tuple, to a key.
-#[inline]
-pub fn key_expression<T: KeyExpression + ?Sized>(key: &mut KeyBuf, value: &T) {
-    key.push(value);
-}
-
 /// What a companion takes where `key = ..` computes with a `T`: a `T`, or the inside of an extractor.
 #[diagnostic::on_unimplemented(message = "`{Self}` is not a `{T}`", label = "expected a `{T}`")]
 pub trait ValueArg<T> {

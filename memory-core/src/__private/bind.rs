@@ -2,7 +2,7 @@
 
 use std::{borrow::ToOwned, future::Future};
 
-use crate::backend::BoxFuture;
+use crate::{backend::BoxFuture, cache::FmCache};
 
 /// An argument that `key`, `refresh_if` and others mention: `(&Bind(&value)).bind()` is the value itself where it is
 /// `Copy`, else a reference, so that nothing is moved.
@@ -127,4 +127,28 @@ pub fn boxed<F: Future>(body: F) -> std::pin::Pin<Box<F>> {
 /// A value that only tells the compiler its type: the code that asks for it is never reached, or never compiles.
 pub fn placeholder<T>() -> T {
     unreachable!("an expansion asked for a value that is only there for its type")
+}
+
+/// The cache that `cache = ..` names.
+#[inline]
+pub fn chosen(cache: &FmCache) -> Option<&FmCache> {
+    Some(cache)
+}
+
+/// A handle of the cache that `cache = ..` finds through the arguments, which go to the body.
+#[inline]
+pub fn handle(cache: &FmCache) -> FmCache {
+    cache.clone()
+}
+
+/// `Some`, whatever the name means where an expansion stands.
+#[inline]
+pub fn some<T>(value: T) -> Option<T> {
+    Some(value)
+}
+
+/// `None`, whatever the name means where an expansion stands.
+#[inline]
+pub fn none<T>() -> Option<T> {
+    None
 }

@@ -12,20 +12,18 @@ mod wrapping;
 
 pub use std;
 
-#[cfg(feature = "macros")]
-pub use memory_macros::memorize;
 
 pub use self::{
-    arguments::{Part, ValueArg, argument, axum_state, key_expression},
-    bind::{Bind, Own, boxed, in_place_unless_send, owned, placeholder},
+    arguments::{Part, ValueArg, argument, axum_state},
+    bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, owned, placeholder, some},
     call::{
         Call, Face, FmKey, MemoryOnly, Portable, Remove, Verdict, blocking, detached, in_place, invalidate,
         invalidate_blocking, key, peek, peek_blocking, put, put_blocking, refresh_detached, refresh_in_place,
     },
     judge::{keep, kept_when, life, life_of, ratio, span},
-    outcome::{Layers, Outcome, Plan, Split, kept, layers, memory_only, plan, portable},
+    outcome::{Layers, Outcome, Plan, Split, call, kept, layers, memory_only, plan, portable},
     share::Share,
-    site::{companion_id, function_id},
+    site::{companion_id, function_id, renamed_id},
     spec::FnSpec,
 };
 pub use crate::{

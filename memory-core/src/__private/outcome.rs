@@ -11,10 +11,12 @@ use serde::{Serialize, de::DeserializeOwned};
 #[cfg(feature = "axum")]
 use super::wrapping::InJson;
 use super::{
-    call::{Face, MemoryOnly, Portable},
+    call::{Call, Face, MemoryOnly, Portable},
     share::{Failure, Share},
+    spec::FnSpec,
     wrapping::{Bare, InKeptOption, InKeptResult, InOption, InResult, Wrapping},
 };
+use crate::{cache::FmCache, key::KeyBuf};
 
 /// The shape of a return type.
 pub trait Outcome: Copy + Send + Sync + 'static {
@@ -381,6 +383,18 @@ where
     fn share(self) -> H {
         self.share
     }
+}
+
+/// A call of a function whose plan is `plan`.
+#[inline]
+pub fn call<'a, P: Plan>(
+    plan: P,
+    cache: Option<&'a FmCache>,
+    spec: &'static FnSpec,
+    key: KeyBuf,
+    refresh: bool,
+) -> Call<'a, P::Shape, P::Face, P::Share> {
+    Call { cache, spec, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh }
 }
 
 #[cfg(test)]

