@@ -26,6 +26,7 @@ fn expanded(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
         return Ok(again);
     }
     let params = Params::of(&function)?;
+    validate::check_return(&function)?;
     let (config, errors) = Config::parse(args, &function, &params, &absent);
     let expansion = Expansion::new(&function, &params, &config)?;
     Ok(match errors {

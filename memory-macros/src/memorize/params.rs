@@ -147,7 +147,8 @@ pub(crate) fn bare(ty: &Type) -> &Type {
     }
 }
 
-fn argument_of<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
+/// The first type argument of a type that is spelled `name<..>`.
+pub(crate) fn argument_of<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(path) = ty else { return None };
     let segment = path.path.segments.last().filter(|segment| segment.ident == name)?;
     let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };

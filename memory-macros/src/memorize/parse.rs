@@ -9,6 +9,8 @@ use syn::{
     spanned::Spanned,
 };
 
+use super::params::argument_of;
+
 /// A function or method with a body.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
@@ -97,7 +99,7 @@ impl Function {
     /// `T` of `Pin<Box<dyn Future<Output = T> + ..>>`.
     fn boxed_output(&self) -> Option<&Type> {
         let ReturnType::Type(_, ty) = &self.sig.output else { return None };
-        let Type::TraitObject(object) = argument(argument(ty, "Pin")?, "Box")? else { return None };
+        let Type::TraitObject(object) = argument_of(argument_of(ty, "Pin")?, "Box")? else { return None };
         object.bounds.iter().find_map(|bound| match bound {
             TypeParamBound::Trait(bound) => output(bound.path.segments.last()?),
             _ => None,
@@ -108,16 +110,6 @@ impl Function {
     pub(crate) fn mentions_self(&self) -> bool {
         self.sig.receiver().is_some() || has_self(self.sig.to_token_stream()) || has_self(self.body.stream())
     }
-}
-
-fn argument<'a>(ty: &'a Type, name: &str) -> Option<&'a Type> {
-    let Type::Path(path) = ty else { return None };
-    let segment = path.path.segments.last().filter(|segment| segment.ident == name)?;
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
-    arguments.args.iter().find_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    })
 }
 
 fn output(segment: &syn::PathSegment) -> Option<&Type> {

@@ -12,7 +12,7 @@ use syn::{
 };
 
 use super::{
-    params::{Params, bare, borrow},
+    params::{Params, argument_of, bare, borrow},
     parse::{Flavor, Function},
 };
 use crate::options::{Opt, Options, Value};
@@ -151,8 +151,8 @@ impl Config {
     }
 
     fn check(&self, options: &mut Options, function: &Function) {
-        if let Err(error) = check_return(function) {
-            options.report(error);
+        if !self.memory_only {
+            options.keep(check_static(function));
         }
         if self.in_place && function.flavor() == Flavor::Sync {
             options.report(syn::Error::new(
@@ -326,7 +326,8 @@ fn unknown(name: &Ident, params: &Params) -> syn::Error {
     syn::Error::new(name.span(), format!("this function has no argument `{name}` to skip; {arguments}"))
 }
 
-fn check_return(function: &Function) -> syn::Result<()> {
+/// What a function may return.
+pub(crate) fn check_return(function: &Function) -> syn::Result<()> {
     let ReturnType::Type(..) = &function.sig.output else { return Ok(()) };
     let returned = function.returned();
     if let Type::ImplTrait(ty) = bare(&returned) {
@@ -342,4 +343,23 @@ fn check_return(function: &Function) -> syn::Result<()> {
         )),
         None => Ok(()),
     }
+}
+
+/// A `&'static` value can be written down, but never read back; the compiler's own message hides that.
+fn check_static(function: &Function) -> syn::Result<()> {
+    let returned = function.returned();
+    match innermost(&returned) {
+        Type::Reference(ty) => Err(syn::Error::new(
+            ty.span(),
+            "a `&'static` value can't be read back from a cache such as Redis: return an owned value, or keep it in this \
+             process with `memory_only`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The value inside of `Result`, `Option` and `Json`, as far as they are spelled out.
+fn innermost(ty: &Type) -> &Type {
+    let ty = bare(ty);
+    ["Result", "Option", "Json"].iter().find_map(|name| argument_of(ty, name)).map_or(ty, innermost)
 }

@@ -77,7 +77,7 @@ impl Expansion<'_> {
         quote_spanned! {site_at(param.span())=>
             #private::KeyArg::push_arg(
                 #ident,
-                &mut __fm_key,
+                __fm_key,
                 |__fm_whole: &#ty, __fm_key: &mut #private::KeyBuf| { #push },
             );
         }

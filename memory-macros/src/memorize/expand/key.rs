@@ -28,10 +28,11 @@ impl Expansion<'_> {
         quote_spanned! {site()=> {
             #[allow(unused_imports)]
             use #private::probes::*;
-            let mut __fm_key = #spec.key();
+            let mut __fm_words = #spec.key();
+            let __fm_key = &mut __fm_words;
             #types
             #arguments
-            __fm_key
+            __fm_words
         }}
     }
 
@@ -66,8 +67,9 @@ impl Expansion<'_> {
     pub(super) fn push(&self, span: proc_macro2::Span, reference: &TokenStream) -> TokenStream {
         let private = &self.private;
         quote_spanned! {site_at(span)=>
-            let __fm_part = #private::Part(#reference).peel().peel();
-            #private::argument(&mut __fm_key, __fm_part, (&&&__fm_part).way());
+            let __fm_value = #reference;
+            let __fm_part = #private::Part(__fm_value).peel().peel();
+            #private::argument(__fm_key, __fm_part, (&&&__fm_part).way());
         }
     }
 

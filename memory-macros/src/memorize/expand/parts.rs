@@ -66,7 +66,7 @@ impl Expansion<'_> {
     /// What stands for the function: `&'static FnSpec`.
     pub(super) fn spec(&self) -> TokenStream {
         match self.host {
-            Host::Inline => quote_spanned!(site()=> SPEC),
+            Host::Inline => quote_spanned!(site()=> __fm_spec),
             _ => {
                 let spec = self.part("spec");
                 quote_spanned!(site()=> #spec())
@@ -79,10 +79,8 @@ impl Expansion<'_> {
         let ident = self.part_ident("plan");
         let returned = &self.returned;
         let found = self.found_plan();
-        let (generics, _, wheres) = self.function.sig.generics.split_for_impl();
-        let _ = generics;
         let generics = self.generics_for(&returned.to_token_stream());
-        let (generics, _, _) = generics.split_for_impl();
+        let (generics, _, wheres) = generics.split_for_impl();
         quote_spanned! {site()=>
             #[doc(hidden)]
             #[allow(dead_code)]
@@ -105,8 +103,11 @@ impl Expansion<'_> {
             Some(kept) => quote_spanned!(site_at(kept.span)=> #private::kept(__fm_layers.keep_option())),
             None => quote_spanned!(site()=> __fm_layers.option()),
         };
-        let face = if self.config.memory_only { quote!(memory_only) } else { quote!(portable) };
-        let face = quote_spanned!(span=> #private::#face(__fm_stored, (&&__fm_stored).way()));
+        let face = if self.config.memory_only {
+            quote_spanned!(span=> #private::memory_only(__fm_stored, (&__fm_stored).way()))
+        } else {
+            quote_spanned!(span=> #private::portable(__fm_stored, (&&__fm_stored).way()))
+        };
         quote_spanned! {site()=>
             #[allow(unused_imports)]
             use #private::probes::*;

@@ -77,7 +77,7 @@ impl Expansion<'_> {
     fn inline_parts(&self) -> TokenStream {
         let spec = self.spec_static();
         let plan = self.found_plan();
-        quote_spanned!(site()=> #spec let __fm_plan = { #plan };)
+        quote_spanned!(site()=> #spec let __fm_spec = &SPEC; let __fm_plan = { #plan };)
     }
 
     /// The closure that starts the body.
