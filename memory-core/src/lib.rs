@@ -32,9 +32,7 @@ pub use error::FmError;
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
 #[cfg(feature = "macros")]
-pub use memory_macros::CacheKey;
-#[cfg(feature = "macros")]
-pub use memory_macros::{cached_singleton, fm_lru};
+pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 #[cfg(feature = "client")]
 pub use reqwest;
 pub use stats::{FmFunctionStats, FmStats};

@@ -2,6 +2,7 @@
 
 mod derive;
 mod lru;
+mod memorize;
 mod options;
 mod plain_fn;
 mod singleton;
@@ -108,4 +109,10 @@ pub fn cached_singleton(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
     lru::attribute(args.into(), item.into()).into()
+}
+
+/// Caches what a function returns, by its arguments.
+#[proc_macro_attribute]
+pub fn memorize(args: TokenStream, item: TokenStream) -> TokenStream {
+    memorize::memorize(args.into(), item.into()).into()
 }

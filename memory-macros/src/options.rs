@@ -105,8 +105,14 @@ impl Opt {
 
     /// The value after `=`, parsed as `T`; `example` is what to write instead (`expire = 60`).
     pub(crate) fn assigned<T: syn::parse::Parse>(&self, example: &str) -> syn::Result<T> {
+        self.assigned_with(T::parse, example)
+    }
+
+    /// The value after `=`, parsed by `parser`.
+    pub(crate) fn assigned_with<P: Parser>(&self, parser: P, example: &str) -> syn::Result<P::Output> {
         match &self.value {
-            Value::Assigned(tokens) if !tokens.is_empty() => syn::parse2(tokens.clone())
+            Value::Assigned(tokens) if !tokens.is_empty() => parser
+                .parse2(tokens.clone())
                 .map_err(|error| syn::Error::new(error.span(), format!("{error}; write `{example}`"))),
             _ => Err(syn::Error::new(self.name.span(), format!("`{}` needs a value: write `{example}`", self.name))),
         }

@@ -1,7 +1,8 @@
 //! What the expansion of `#[memorize]` calls. See `memory-macros/src/memorize` for the other side.
 
-use std::{convert::Infallible, fmt, future::Future};
+use std::{fmt, future::Future};
 
+use super::FnSpec;
 use crate::{
     FmCache, FmError,
     cache::{
@@ -231,7 +232,7 @@ fn chosen(cache: Option<&FmCache>) -> FmCache {
 }
 
 /// Removes the entry of a key.
-pub fn invalidate(cache: Option<&FmCache>, key: KeyBuf) -> Remove<'static> {
+pub fn invalidate(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Remove<'static> {
     Remove::key(chosen(cache), key.to_key())
 }
 
@@ -240,7 +241,7 @@ pub fn invalidate(cache: Option<&FmCache>, key: KeyBuf) -> Remove<'static> {
 /// # Errors
 ///
 /// None.
-pub fn invalidate_blocking(cache: Option<&FmCache>, key: KeyBuf) -> Result<bool, FmError> {
+pub fn invalidate_blocking(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Result<bool, FmError> {
     Ok(chosen(cache).core().remove_local(key.as_key()))
 }
 
@@ -249,7 +250,13 @@ pub fn invalidate_blocking(cache: Option<&FmCache>, key: KeyBuf) -> Result<bool,
 /// # Errors
 ///
 /// None: a store that fails answers as if nothing were stored.
-pub async fn peek<S, X>(cache: Option<&FmCache>, key: KeyBuf, shape: S, face: X) -> Result<Option<S::Return>, FmError>
+pub async fn peek<S, X>(
+    cache: Option<&FmCache>,
+    _: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    face: X,
+) -> Result<Option<S::Return>, FmError>
 where
     S: Outcome,
     X: Face<S::Stored>,
@@ -265,7 +272,13 @@ where
 /// # Errors
 ///
 /// None.
-pub fn peek_blocking<S: Outcome>(cache: Option<&FmCache>, key: KeyBuf, shape: S) -> Result<Option<S::Return>, FmError> {
+pub fn peek_blocking<S: Outcome, X>(
+    cache: Option<&FmCache>,
+    _: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    _: X,
+) -> Result<Option<S::Return>, FmError> {
     let stored = chosen(cache).core().local_value(key.as_key(), S::Stored::clone);
     Ok(stored.map(|stored| shape.value(stored)))
 }
@@ -277,6 +290,7 @@ pub fn peek_blocking<S: Outcome>(cache: Option<&FmCache>, key: KeyBuf, shape: S)
 /// An expiry that is no length of time.
 pub async fn put<S, X>(
     cache: Option<&FmCache>,
+    spec: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     face: X,
@@ -287,6 +301,7 @@ where
     S: Outcome,
     X: Face<S::Stored>,
 {
+    let _ = spec;
     let cache = chosen(cache);
     let verdict = judge(&value);
     let Split::Value(value) = shape.split(value) else { return Ok(()) };
@@ -301,6 +316,7 @@ where
 /// An expiry that is no length of time.
 pub fn put_blocking<S, X>(
     cache: Option<&FmCache>,
+    spec: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     face: X,
@@ -312,11 +328,11 @@ where
     X: Face<S::Stored>,
 {
     let cache = chosen(cache);
-    if is_local(&cache, &key) { block_on(put(Some(&cache), key, shape, face, judge, value)) } else { Ok(()) }
+    if is_local(&cache, &key) { block_on(put(Some(&cache), spec, key, shape, face, judge, value)) } else { Ok(()) }
 }
 
 /// The exact text of a key.
-pub fn key(cache: Option<&FmCache>, key: KeyBuf) -> FmKey {
+pub fn key(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> FmKey {
     FmKey(key.as_key().render(&chosen(cache).core().prefix))
 }
 
@@ -340,21 +356,5 @@ impl fmt::Display for FmKey {
 impl AsRef<str> for FmKey {
     fn as_ref(&self) -> &str {
         &self.0
-    }
-}
-
-/// The sharing of a function that can't fail.
-#[derive(Clone, Copy, Debug)]
-pub struct Unfailing;
-
-impl Share<Infallible> for Unfailing {
-    type Shared = Infallible;
-
-    fn share(self, failure: Infallible) -> (Infallible, Option<Infallible>) {
-        match failure {}
-    }
-
-    fn failure(self, shared: &Infallible) -> Infallible {
-        *shared
     }
 }

@@ -1,20 +1,42 @@
-//! What the expansions of the macros call. No public interface: it changes without notice.
+//! What the attributes expand to. Not a public interface: it changes without notice.
 #![allow(missing_docs)]
 
+mod arguments;
+mod bind;
 mod call;
+mod judge;
 pub mod lru;
+mod outcome;
+mod share;
 pub mod singleton;
+mod site;
 mod spec;
+mod wrapping;
 
-pub use call::*;
-pub use key::{KeyArg, KeyBuf};
 pub use serde;
-pub use spec::FnSpec;
 pub use std;
 
+pub use self::{
+    arguments::{Part, ValueArg, argument, axum_state},
+    bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, owned, placeholder, some},
+    call::{
+        Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking, put,
+        put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
+    },
+    judge::{keep, kept_when, life, life_of, ratio, span},
+    key::{KeyArg, KeyBuf},
+    outcome::{Layers, Plan, call, kept, layers, memory_only, plan, portable},
+    site::{companion_id, function_id, renamed_id},
+    spec::FnSpec,
+};
 pub use crate::{
-    cache::outcome::{AsSource, BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
+    backend::BoxFuture,
+    cache::{
+        FmCache, Remove,
+        outcome::{BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
+    },
     codec::{Damage, Meta},
+    error::FmError,
 };
 
 pub mod key {
@@ -27,4 +49,14 @@ pub mod key {
     pub fn function(id: &str, namespace: Option<&'static str>, version: Option<u64>) -> KeyBuf {
         KeyBuf::function(register(id, namespace, version, Site { file: file!(), line: 1, column: 1 }))
     }
+}
+
+/// The traits behind the probes, for a glob import in expansions: they only apply to this module's own types.
+pub mod probes {
+    pub use super::{
+        arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, NoKey as _, Unpeeled as _},
+        bind::{BindByReference as _, BindByValue as _, OwnByToOwned as _, OwnNot as _},
+        outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},
+        share::{ShareByClone as _, ShareByMessage as _, ShareNot as _},
+    };
 }

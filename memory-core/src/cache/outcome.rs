@@ -28,6 +28,10 @@ pub trait Outcome: Copy + Send + Sync + 'static {
     fn absent(self, absent: Self::Absent) -> Self::Return;
     /// Puts a returned value together.
     fn failed(self, failure: Self::Failure) -> Self::Return;
+    /// Whether it is a `None`, inside a `Result` or not.
+    fn is_none(self, returned: &Self::Return) -> bool;
+    /// Whether it is an `Err`.
+    fn is_err(self, returned: &Self::Return) -> bool;
 }
 
 /// A returned value, taken apart.
@@ -38,6 +42,16 @@ pub enum Split<V, A, F> {
     Absent(A),
     /// To be shared as its [`Share`] says, not stored.
     Failed(F),
+}
+
+impl<V, A, F> Split<V, A, F> {
+    pub(crate) fn map<U>(self, value: impl FnOnce(V) -> U) -> Split<U, A, F> {
+        match self {
+            Self::Value(inner) => Split::Value(value(inner)),
+            Self::Absent(absent) => Split::Absent(absent),
+            Self::Failed(failure) => Split::Failed(failure),
+        }
+    }
 }
 
 /// How the failure of a run reaches those who waited for it.
@@ -173,6 +187,14 @@ impl<T: Clone + Send + Sync + 'static, E: 'static> Outcome for Computed<T, E> {
 
     fn failed(self, failure: E) -> Result<T, E> {
         Err(failure)
+    }
+
+    fn is_none(self, _: &Result<T, E>) -> bool {
+        false
+    }
+
+    fn is_err(self, returned: &Result<T, E>) -> bool {
+        returned.is_err()
     }
 }
 

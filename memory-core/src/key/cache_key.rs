@@ -41,11 +41,11 @@ pub trait CacheKey {
 )]
 pub trait KeyArg<T> {
     /// Adds it to a key; a whole value the way `whole` does it.
-    fn push_arg(&self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf));
+    fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf));
 }
 
 impl<T> KeyArg<T> for T {
-    fn push_arg(&self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf)) {
-        whole(self, key);
+    fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf)) {
+        whole(&self, key);
     }
 }

@@ -1,0 +1,154 @@
+//! Arguments as values of an expression, and as property of a task.
+
+use std::{borrow::ToOwned, future::Future};
+
+use crate::{backend::BoxFuture, cache::FmCache};
+
+/// An argument that `key`, `refresh_if` and others mention: `(&Bind(&value)).bind()` is the value itself where it is
+/// `Copy`, else a reference, so that nothing is moved.
+pub struct Bind<'a, T: ?Sized>(pub &'a T);
+
+impl<T: ?Sized> Clone for Bind<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Bind<'_, T> {}
+
+/// First choice.
+pub trait BindByValue<T> {
+    /// The value.
+    fn bind(&self) -> T;
+}
+
+impl<T: Copy> BindByValue<T> for Bind<'_, T> {
+    #[inline]
+    fn bind(&self) -> T {
+        *self.0
+    }
+}
+
+/// Last choice.
+pub trait BindByReference<'a, T: ?Sized> {
+    /// The value, by reference.
+    fn bind(self) -> &'a T;
+}
+
+impl<'a, T: ?Sized> BindByReference<'a, T> for Bind<'a, T> {
+    #[inline]
+    fn bind(self) -> &'a T {
+        self.0
+    }
+}
+
+/// A reference whose value a task of its own must own: `owned(value, (&Own(value)).way())`.
+pub struct Own<'a, T: ?Sized>(pub &'a T);
+
+impl<T: ?Sized> Clone for Own<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Own<'_, T> {}
+
+/// The way of what has an owned form.
+pub struct AsOwned;
+/// No way.
+pub struct NotOwned;
+
+/// First choice.
+pub trait OwnByToOwned {
+    /// How to own it.
+    #[inline]
+    fn way(&self) -> AsOwned {
+        AsOwned
+    }
+}
+
+impl<T: ToOwned + ?Sized> OwnByToOwned for Own<'_, T> {}
+
+/// No choice left.
+pub trait OwnNot: Sized {
+    /// How to own it: not at all.
+    #[inline]
+    fn way(self) -> NotOwned {
+        NotOwned
+    }
+}
+
+impl<T: ?Sized> OwnNot for Own<'_, T> {}
+
+/// How a `T` is owned.
+#[diagnostic::on_unimplemented(
+    message = "`&{T}` can't be copied for the task that the body runs in",
+    label = "`{T}` is not `Clone`",
+    note = "derive `Clone`, take the argument by value, or run the body in the caller's task with `in_place`"
+)]
+pub trait OwnWay<T: ?Sized> {
+    /// What owns it.
+    type Owned;
+    /// A copy.
+    fn own(value: &T) -> Self::Owned;
+}
+
+impl<T: ToOwned + ?Sized> OwnWay<T> for AsOwned {
+    type Owned = T::Owned;
+
+    #[inline]
+    fn own(value: &T) -> T::Owned {
+        value.to_owned()
+    }
+}
+
+/// A copy of an argument, made on a miss.
+#[inline]
+pub fn owned<T: ?Sized, W: OwnWay<T>>(value: &T, _: W) -> W::Owned {
+    W::own(value)
+}
+
+/// Boxes the future of a body that runs in a task of its own. The name is part of the compiler's message for a body that
+/// is not `Send`.
+#[inline]
+pub fn in_place_unless_send<'a, T, F>(body: F) -> BoxFuture<'a, T>
+where
+    F: Future<Output = T> + Send + 'a,
+{
+    Box::pin(body)
+}
+
+/// Boxes the future of a body that runs in the caller's task: it is `Send` when the body is, and may contain itself.
+#[inline]
+pub fn boxed<F: Future>(body: F) -> std::pin::Pin<Box<F>> {
+    Box::pin(body)
+}
+
+/// A value that only tells the compiler its type: the code that asks for it is never reached, or never compiles.
+pub fn placeholder<T>() -> T {
+    unreachable!("an expansion asked for a value that is only there for its type")
+}
+
+/// The cache that `cache = ..` names.
+#[inline]
+pub fn chosen(cache: &FmCache) -> Option<&FmCache> {
+    Some(cache)
+}
+
+/// A handle of the cache that `cache = ..` finds through the arguments, which go to the body.
+#[inline]
+pub fn handle(cache: &FmCache) -> FmCache {
+    cache.clone()
+}
+
+/// `Some`, whatever the name means where an expansion stands.
+#[inline]
+pub fn some<T>(value: T) -> Option<T> {
+    Some(value)
+}
+
+/// `None`, whatever the name means where an expansion stands.
+#[inline]
+pub fn none<T>() -> Option<T> {
+    None
+}

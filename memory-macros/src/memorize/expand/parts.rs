@@ -1,0 +1,248 @@
+//! The generated functions that the wrapper and the companions share.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Attribute, Type, spanned::Spanned};
+
+use super::{Expansion, Flavor, Host, site, site_at};
+use crate::memorize::params::{Param, Pass};
+
+impl Expansion<'_> {
+    // Output: fn __fm_spec() -> &'static FnSpec { .. }
+    //         fn __fm_plan() -> impl Plan<Return = R> { .. }
+    //         fn __fm_judge(returned: &R) -> Verdict { .. }
+    //         async fn __fm_body(Path(id): Path<u64>) -> R { BODY }
+    //         fn __fm_task(id: Path<u64>) -> Pin<Box<dyn Future<Output = R> + Send>> { .. }
+    pub(super) fn parts(&self) -> TokenStream {
+        let task = (!self.in_place && self.flavor == Flavor::Async).then(|| self.task());
+        let judge = (self.has_judge() && !self.judge_is_closure()).then(|| self.judge_part());
+        [Some(self.spec_part()), Some(self.plan_part()), judge, Some(self.body()), task].into_iter().flatten().collect()
+    }
+
+    fn spec_part(&self) -> TokenStream {
+        let private = &self.private;
+        let ident = self.part_ident("spec");
+        let statics = self.spec_static();
+        quote_spanned! {site()=>
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            fn #ident() -> &'static #private::FnSpec {
+                #statics
+                &SPEC
+            }
+        }
+    }
+
+    /// The static that stands for the function, as `SPEC`.
+    pub(super) fn spec_static(&self) -> TokenStream {
+        let private = &self.private;
+        let name = self.name().to_string();
+        let id = match &self.host {
+            Host::Companion { name: companion, .. } if companion == self.name() => {
+                quote_spanned!(site()=> #private::companion_id::<#companion>)
+            }
+            Host::Companion { name: companion, .. } => {
+                quote_spanned!(site()=> || #private::renamed_id::<#companion>(#name))
+            }
+            _ => quote_spanned!(site()=> || #private::function_id::<Marker>(#name)),
+        };
+        let marker = self.is_method().then(|| quote_spanned!(site()=> enum Marker {}));
+        let config = self.config;
+        let name = config.name.iter().map(|name| quote_spanned!(site()=> .name(#name)));
+        let namespace = config.namespace.iter().map(|namespace| quote_spanned!(site()=> .namespace(#namespace)));
+        let version = config.version.iter().map(|version| quote_spanned!(site()=> .version(#version)));
+        let settings: TokenStream = name.chain(namespace).chain(version).collect();
+        quote_spanned! {site()=>
+            #marker
+            static SPEC: #private::FnSpec = #private::FnSpec::new(
+                #id,
+                #private::std::file!(),
+                #private::std::line!(),
+                #private::std::column!(),
+            )#settings;
+        }
+    }
+
+    /// What stands for the function: `&'static FnSpec`.
+    pub(super) fn spec(&self) -> TokenStream {
+        match self.host {
+            Host::Inline => quote_spanned!(site()=> __fm_spec),
+            _ => {
+                let spec = self.part("spec");
+                quote_spanned!(site()=> #spec())
+            }
+        }
+    }
+
+    fn plan_part(&self) -> TokenStream {
+        let private = &self.private;
+        let ident = self.part_ident("plan");
+        let returned = &self.returned;
+        let found = self.found_plan();
+        let generics = self.generics_for(&returned.to_token_stream());
+        let (generics, _, wheres) = generics.split_for_impl();
+        quote_spanned! {site()=>
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            fn #ident #generics () -> impl #private::Plan<Return = #returned> #wheres {
+                #found
+            }
+        }
+    }
+
+    // Output: use probes::*; let layers = layers::<R>().result().option().json(); plan(layers, portable(..), ..)
+    pub(super) fn found_plan(&self) -> TokenStream {
+        let private = &self.private;
+        let returned = &self.returned;
+        let span = site_at(returned.span());
+        let result = match &self.config.cache_err {
+            Some(kept) => quote_spanned!(site_at(kept.span)=> #private::kept(__fm_layers.keep_result())),
+            None => quote_spanned!(site()=> __fm_layers.result()),
+        };
+        let option = match &self.config.cache_none {
+            Some(kept) => quote_spanned!(site_at(kept.span)=> #private::kept(__fm_layers.keep_option())),
+            None => quote_spanned!(site()=> __fm_layers.option()),
+        };
+        let face = if self.config.memory_only {
+            quote_spanned!(span=> #private::memory_only(__fm_stored, (&__fm_stored).way()))
+        } else {
+            quote_spanned!(span=> #private::portable(__fm_stored, (&&__fm_stored).way()))
+        };
+        quote_spanned! {site()=>
+            #[allow(unused_imports)]
+            use #private::probes::*;
+            let __fm_layers = #private::layers::<#returned>();
+            let __fm_layers = #result;
+            let __fm_layers = #option;
+            let __fm_layers = __fm_layers.json();
+            let __fm_stored = __fm_layers.stored();
+            #private::plan(__fm_layers, #face, (&&__fm_layers.failure()).share())
+        }
+    }
+
+    /// Everything about the return type.
+    pub(super) fn plan(&self) -> TokenStream {
+        match self.host {
+            Host::Inline => quote_spanned!(site()=> __fm_plan),
+            _ => {
+                let plan = self.part("plan");
+                let turbofish = self.turbofish();
+                quote_spanned!(site()=> #plan #turbofish ())
+            }
+        }
+    }
+
+    fn judge_part(&self) -> TokenStream {
+        let private = &self.private;
+        let ident = self.part_ident("judge");
+        let returned = &self.returned;
+        let verdict = self.verdict();
+        let generics = self.generics_for(&returned.to_token_stream());
+        let (generics, _, wheres) = generics.split_for_impl();
+        quote_spanned! {site()=>
+            #[doc(hidden)]
+            #[allow(dead_code)]
+            fn #ident #generics (__fm_returned: &#returned) -> #private::Verdict #wheres #verdict
+        }
+    }
+
+    fn body(&self) -> TokenStream {
+        let attrs = self.function.attrs.iter().filter(|attr| is_lint(attr));
+        let mut sig = self.function.sig.clone();
+        sig.ident = self.part_ident("body");
+        sig.ident.set_span(self.name().span());
+        let body = &self.function.body;
+        quote! {
+            #[doc(hidden)]
+            #[allow(clippy::unused_async, clippy::too_many_arguments, clippy::unused_self)]
+            #(#attrs)*
+            #sig #body
+        }
+    }
+
+    fn task(&self) -> TokenStream {
+        let private = &self.private;
+        let ident = self.part_ident("task");
+        let returned = &self.returned;
+        let receiver = self.receiver().map(|receiver| quote!(#receiver,));
+        let inputs: Vec<TokenStream> = self.params.list.iter().map(|param| self.task_input(param)).collect();
+        let generics = self.generics_for(&inputs.iter().cloned().collect());
+        let (generics, _, wheres) = generics.split_for_impl();
+        let arguments = self.params.list.iter().map(|param| self.task_argument(param));
+        let body = self.call_body(arguments.collect());
+        let moves = self.params.list.iter().all(|param| matches!(param.pass, Pass::Move));
+        let body = if moves { body } else { quote_spanned!(site()=> async move { #body.await }) };
+        quote_spanned! {site_at(self.name().span())=>
+            #[doc(hidden)]
+            #[allow(dead_code, clippy::too_many_arguments)]
+            fn #ident #generics (#receiver #(#inputs),*) -> #private::BoxFuture<'static, #returned> #wheres {
+                #private::in_place_unless_send(#body)
+            }
+        }
+    }
+
+    fn task_input(&self, param: &Param) -> TokenStream {
+        let private = &self.private;
+        let (ident, ty) = (&param.ident, &param.ty);
+        let owner = |ty: &Type| quote!(impl #private::std::borrow::Borrow<#ty> + #private::std::marker::Send + 'static);
+        match &param.pass {
+            Pass::Move | Pass::Borrowed => quote!(#ident: #ty),
+            Pass::Reference(inner) | Pass::Cow(inner) => {
+                let owner = owner(inner);
+                quote!(#ident: #owner)
+            }
+            Pass::Optional(inner) => {
+                let owner = owner(inner);
+                quote!(#ident: #private::std::option::Option<#owner>)
+            }
+        }
+    }
+
+    fn task_argument(&self, param: &Param) -> TokenStream {
+        let private = &self.private;
+        let ident = &param.ident;
+        let borrow = |inner: &Type| quote_spanned!(site()=> #private::std::borrow::Borrow::<#inner>::borrow);
+        match &param.pass {
+            Pass::Move | Pass::Borrowed => ident.to_token_stream(),
+            Pass::Reference(inner) => {
+                let borrow = borrow(inner);
+                quote_spanned!(site()=> #borrow(&#ident))
+            }
+            Pass::Optional(inner) => {
+                let borrow = borrow(inner);
+                quote_spanned!(site()=> #ident.as_ref().map(|__fm_owned| #borrow(__fm_owned)))
+            }
+            Pass::Cow(inner) => {
+                let borrow = borrow(inner);
+                quote_spanned!(site()=> #private::std::borrow::Cow::Borrowed(#borrow(&#ident)))
+            }
+        }
+    }
+
+    /// The call of the body as it was written.
+    pub(super) fn call_body(&self, arguments: Vec<TokenStream>) -> TokenStream {
+        let body = self.part("body");
+        let turbofish = self.turbofish();
+        let this = self.this().into_iter();
+        let arguments = this.chain(arguments);
+        quote_spanned!(site()=> #body #turbofish (#(#arguments),*))
+    }
+
+    /// `self`, where there is one.
+    pub(super) fn this(&self) -> Option<TokenStream> {
+        self.params.receiver.as_ref().map(|receiver| receiver.self_token.to_token_stream())
+    }
+
+    /// The receiver, without the `mut` and the attributes that only the body needs.
+    pub(super) fn receiver(&self) -> Option<syn::Receiver> {
+        let mut receiver = self.params.receiver.clone()?;
+        receiver.mutability = None;
+        receiver.attrs.clear();
+        Some(receiver)
+    }
+}
+
+/// Whether an attribute sets lint levels, which the body wants as well.
+pub(super) fn is_lint(attr: &Attribute) -> bool {
+    ["allow", "warn", "deny", "forbid", "expect"].iter().any(|level| attr.path().is_ident(level))
+}

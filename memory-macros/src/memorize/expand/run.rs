@@ -1,0 +1,222 @@
+//! A run: the call into the engine, and how it starts the body.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote, quote_spanned};
+use syn::Type;
+
+use super::{Expansion, Flavor, Host, operand, site, site_at};
+use crate::memorize::params::{Param, Pass};
+
+/// Whether the engine looks the value up first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Memorized,
+    Refresh,
+}
+
+impl Expansion<'_> {
+    // Output: let key = ..; detached(call(plan, cache, spec, key, refresh), judge, move || get_user::__fm_task(id)).await
+    pub(super) fn run(&self, cache: &Cache, mode: Mode) -> TokenStream {
+        let private = &self.private;
+        let proofs = self.proofs();
+        let (spec, plan, key, judge, start) = (self.spec(), self.plan(), self.key(), self.judge(), self.start());
+        let refresh = self.refresh(mode);
+        let engine = self.engine(mode);
+        let Cache { before, value } = cache;
+        let locals = matches!(self.host, Host::Inline).then(|| self.inline_parts());
+        let awaited = (self.flavor != Flavor::Sync).then(|| quote!(.await));
+        quote_spanned! {site()=>
+            #locals
+            #proofs
+            #before
+            let __fm_key = #key;
+            let __fm_refresh = #refresh;
+            #private::#engine(#private::call(#plan, #value, #spec, __fm_key, __fm_refresh), #judge, #start)#awaited
+        }
+    }
+
+    fn engine(&self, mode: Mode) -> TokenStream {
+        match (self.flavor, self.in_place, mode) {
+            (Flavor::Sync, ..) => quote!(blocking),
+            (_, false, Mode::Memorized) => quote!(detached),
+            (_, true, Mode::Memorized) => quote!(in_place),
+            (_, false, Mode::Refresh) => quote!(refresh_detached),
+            (_, true, Mode::Refresh) => quote!(refresh_in_place),
+        }
+    }
+
+    fn refresh(&self, mode: Mode) -> TokenStream {
+        match &self.config.refresh_if {
+            _ if mode == Mode::Refresh => quote!(true),
+            None => quote!(false),
+            Some(expr) => {
+                let private = &self.private;
+                let bound = self.bind(&expr.to_token_stream());
+                quote_spanned! {site()=> {
+                    #[allow(unused_imports)]
+                    use #private::probes::*;
+                    #bound
+                    #expr
+                }}
+            }
+        }
+    }
+
+    /// Proofs that what is spelled `State` is axum's.
+    fn proofs(&self) -> TokenStream {
+        let private = &self.private;
+        let states = self.params.list.iter().filter(|param| param.is_state);
+        states
+            .map(|param| {
+                let ident = &param.ident;
+                quote_spanned!(site_at(param.span())=> #private::axum_state(&#ident);)
+            })
+            .collect()
+    }
+
+    fn inline_parts(&self) -> TokenStream {
+        let spec = self.spec_static();
+        let plan = self.found_plan();
+        quote_spanned!(site()=> #spec let __fm_spec = &SPEC; let __fm_plan = { #plan };)
+    }
+
+    /// The closure that starts the body.
+    fn start(&self) -> TokenStream {
+        let private = &self.private;
+        match (&self.host, self.flavor) {
+            (Host::Inline, _) => self.start_inline(),
+            (_, Flavor::Sync) => {
+                let body = self.call_body(self.moved());
+                quote_spanned!(site()=> move || #body)
+            }
+            _ if self.in_place => {
+                let body = self.call_body(self.moved());
+                quote_spanned!(site()=> move || #private::boxed(#body))
+            }
+            _ => self.start_task(),
+        }
+    }
+
+    fn moved(&self) -> Vec<TokenStream> {
+        self.params.list.iter().map(|param| param.ident.to_token_stream()).collect()
+    }
+
+    fn start_task(&self) -> TokenStream {
+        let private = &self.private;
+        let task = self.part("task");
+        let arguments = self.this().into_iter().chain(self.params.list.iter().map(|param| self.owned(param)));
+        let copies = self.params.list.iter().any(|param| !matches!(param.pass, Pass::Move));
+        let probes = copies.then(|| quote_spanned!(site()=> #[allow(unused_imports)] use #private::probes::*;));
+        let turbofish = self.turbofish();
+        quote_spanned!(site()=> move || { #probes #task #turbofish (#(#arguments),*) })
+    }
+
+    fn owned(&self, param: &Param) -> TokenStream {
+        let private = &self.private;
+        let ident = &param.ident;
+        let owned = |value: TokenStream, ty: &Type| {
+            quote_spanned! {site_at(param.span())=>
+                #private::owned::<#ty, _>(#value, (&#private::Own::<#ty>(#value)).way())
+            }
+        };
+        match &param.pass {
+            Pass::Move | Pass::Borrowed => ident.to_token_stream(),
+            Pass::Reference(ty) => owned(ident.to_token_stream(), ty),
+            Pass::Optional(ty) => {
+                let owned = owned(quote_spanned!(site()=> __fm_value), ty);
+                quote_spanned!(site()=> #ident.map(|__fm_value| #owned))
+            }
+            Pass::Cow(_) => quote_spanned!(site()=> #ident.into_owned()),
+        }
+    }
+
+    // Output: move || boxed(async move { let Path(id) = id; BODY })
+    fn start_inline(&self) -> TokenStream {
+        let private = &self.private;
+        let returned = &self.returned;
+        let body = &self.function.body;
+        let patterns = self.patterns();
+        match self.flavor {
+            Flavor::Sync => quote_spanned!(site()=> move || -> #returned { #patterns #body }),
+            Flavor::Boxed if self.in_place => {
+                let output = &self.function.sig.output;
+                quote_spanned!(site()=> move || #output { #patterns #body })
+            }
+            Flavor::Boxed => {
+                quote_spanned!(site()=> move || -> #private::BoxFuture<'static, #returned> { #patterns #body })
+            }
+            Flavor::Async => {
+                let boxed = if self.in_place { quote!(boxed) } else { quote!(in_place_unless_send) };
+                let body = self.typed_body(&patterns);
+                quote_spanned!(site_at(self.name().span())=> move || #private::#boxed(#body))
+            }
+        }
+    }
+
+    /// An `async` block knows its type only from what it returns, so it is told.
+    fn typed_body(&self, patterns: &TokenStream) -> TokenStream {
+        let private = &self.private;
+        let returned = &self.returned;
+        let body = &self.function.body;
+        quote_spanned! {site()=>
+            async move {
+                #[allow(unreachable_code, clippy::diverging_sub_expression)]
+                if false {
+                    return #private::placeholder::<#returned>();
+                }
+                #patterns
+                #[allow(unreachable_code, clippy::let_unit_value, clippy::let_and_return)]
+                let __fm_returned: #returned = #body;
+                #[allow(unreachable_code)]
+                __fm_returned
+            }
+        }
+    }
+
+    /// The arguments, taken apart as the signature says.
+    fn patterns(&self) -> TokenStream {
+        let bound = self.params.list.iter().map(|param| {
+            let (pat, ty, ident) = (&param.pat, &param.ty, &param.ident);
+            let ty = (!param.is_impl()).then(|| quote!(: #ty));
+            quote!(let #pat #ty = #ident;)
+        });
+        bound.collect()
+    }
+
+    /// The cache of a call with all arguments at hand.
+    pub(super) fn cache(&self) -> Cache {
+        let private = &self.private;
+        let Some(expr) = &self.config.cache else { return Cache::value(quote_spanned!(site()=> #private::none())) };
+        let value = operand(expr);
+        let tokens = expr.to_token_stream();
+        let span = site_at(syn::spanned::Spanned::span(expr));
+        let only_self = !self.params.list.iter().any(|param| super::mentions_param(&tokens, param));
+        if !self.mentions_arguments(&tokens) || (only_self && self.self_is_reference()) {
+            return Cache::value(quote_spanned!(span=> #private::chosen(&#value)));
+        }
+        let bound = self.bind(&tokens);
+        let before = quote_spanned! {span=>
+            let __fm_cache = {
+                #[allow(unused_imports)]
+                use #private::probes::*;
+                #bound
+                #private::handle(&#value)
+            };
+        };
+        Cache { before, value: quote_spanned!(span=> #private::chosen(&__fm_cache)) }
+    }
+}
+
+/// Which cache a call goes to.
+pub(super) struct Cache {
+    /// What has to be done while the arguments are at hand.
+    pub(super) before: TokenStream,
+    /// An `Option<&FmCache>`.
+    pub(super) value: TokenStream,
+}
+
+impl Cache {
+    pub(super) fn value(value: TokenStream) -> Self {
+        Self { before: TokenStream::new(), value }
+    }
+}

@@ -1,0 +1,46 @@
+//! `#[memorize]`: parse → (put other attributes in order) → validate → expand.
+
+mod expand;
+mod mentions;
+mod order;
+mod params;
+mod parse;
+mod validate;
+
+use proc_macro2::TokenStream;
+
+use self::{expand::Expansion, params::Params, parse::Function, validate::Config};
+
+/// Expands `#[memorize(args)] item`.
+pub(crate) fn memorize(args: TokenStream, item: TokenStream) -> TokenStream {
+    match expanded(args, item.clone()) {
+        Ok(tokens) => tokens,
+        Err(error) => with_error(&error, item),
+    }
+}
+
+fn expanded(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let function: Function = syn::parse2(item.clone())?;
+    let (absent, args) = order::without_absent(args);
+    if let Some(again) = order::reordered(&function, &absent, &args) {
+        return Ok(again);
+    }
+    let params = Params::of(&function)?;
+    validate::check_return(&function)?;
+    let (config, errors) = Config::parse(args, &function, &params, &absent);
+    let expansion = Expansion::new(&function, &params, &config)?;
+    Ok(match errors {
+        None => expansion.whole(),
+        Some(error) => {
+            let companions = expansion.muted();
+            with_error(&error, quote::quote!(#item #companions))
+        }
+    })
+}
+
+/// The item stays, so that one mistake is one message.
+fn with_error(error: &syn::Error, item: TokenStream) -> TokenStream {
+    let mut tokens = error.to_compile_error();
+    tokens.extend(item);
+    tokens
+}

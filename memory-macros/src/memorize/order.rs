@@ -1,0 +1,117 @@
+//! Rewrites that hand the function to the compiler once more, with this attribute in another place.
+//!
+//! A retry or a span below `#[memorize]` is to run inside of it: attributes expand from the outside, so they are put
+//! first, and this one wraps what they make. A parameter under a `cfg` makes two functions, one with and one without it.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::quote;
+use syn::{Attribute, FnArg, Ident};
+
+use super::parse::Function;
+
+/// Attributes that belong inside of a memorized run.
+const INNER: [&str; 3] = ["retry", "default_retry", "instrument"];
+
+/// What marks parameters that a `cfg` has taken away, so that `skip(..)` may still name them.
+const ABSENT: &str = "__absent";
+
+/// Splits the mark of absent parameters from the arguments.
+pub(crate) fn without_absent(args: TokenStream) -> (Vec<Ident>, TokenStream) {
+    let mut tokens = args.clone().into_iter();
+    if let (Some(TokenTree::Ident(mark)), Some(TokenTree::Group(names))) = (tokens.next(), tokens.next())
+        && mark == ABSENT
+    {
+        let names = names.stream().into_iter().filter_map(|token| match token {
+            TokenTree::Ident(name) => Some(name),
+            _ => None,
+        });
+        return (names.collect(), tokens.collect());
+    }
+    (Vec::new(), args)
+}
+
+/// The function again, with this attribute behind those that belong inside, or once with and once without a parameter.
+pub(crate) fn reordered(function: &Function, absent: &[Ident], args: &TokenStream) -> Option<TokenStream> {
+    inside_first(function, absent, args).or_else(|| with_and_without(function, absent, args))
+}
+
+// Input:  #[memorize(..)] #[doc = ".."] #[instrument] async fn f() { .. }
+// Output: #[doc = ".."] #[instrument] #[::memory_core::memorize(..)] async fn f() { .. }
+fn inside_first(function: &Function, absent: &[Ident], args: &TokenStream) -> Option<TokenStream> {
+    function.attrs.iter().any(is_inner).then(|| {
+        let attrs = &function.attrs;
+        let this = this(absent, args);
+        let rest = without_attrs(function, &function.sig.inputs.iter().collect::<Vec<_>>());
+        quote!(#(#attrs)* #this #rest)
+    })
+}
+
+// Input:  #[memorize(..)] async fn f(id: u64, #[cfg(x)] extra: u64) { .. }
+// Output: #[cfg(x)] #[::memory_core::memorize(..)] async fn f(id: u64, extra: u64) { .. }
+//         #[cfg(not(x))] #[::memory_core::memorize(__absent(extra), ..)] async fn f(id: u64) { .. }
+fn with_and_without(function: &Function, absent: &[Ident], args: &TokenStream) -> Option<TokenStream> {
+    let inputs = &function.sig.inputs;
+    let at = inputs.iter().position(|input| attrs_of(input).iter().any(is_cfg))?;
+    let conditions: Vec<TokenStream> =
+        attrs_of(&inputs[at]).iter().filter(|attr| is_cfg(attr)).filter_map(condition).collect();
+    let mut kept = inputs[at].clone();
+    attrs_of_mut(&mut kept).retain(|attr| !is_cfg(attr));
+    let with: Vec<&FnArg> = inputs.iter().enumerate().map(|(i, input)| if i == at { &kept } else { input }).collect();
+    let without: Vec<&FnArg> = inputs.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, input)| input).collect();
+    let attrs = &function.attrs;
+    let gone = [absent, &names(&inputs[at])].concat();
+    let (this_with, this_without) = (this(absent, args), this(&gone, args));
+    let (with, without) = (without_attrs(function, &with), without_attrs(function, &without));
+    Some(quote! {
+        #[cfg(all(#(#conditions),*))] #this_with #(#attrs)* #with
+        #[cfg(not(all(#(#conditions),*)))] #this_without #(#attrs)* #without
+    })
+}
+
+/// This attribute again. A `crate = path` among the arguments says where it is.
+fn this(absent: &[Ident], args: &TokenStream) -> TokenStream {
+    let krate = super::validate::krate(args);
+    let mark = Ident::new(ABSENT, proc_macro2::Span::call_site());
+    let mark = (!absent.is_empty()).then(|| quote!(#mark(#(#absent)*)));
+    quote!(#[#krate::memorize(#mark #args)])
+}
+
+fn without_attrs(function: &Function, inputs: &[&FnArg]) -> TokenStream {
+    let Function { vis, default, sig, body, .. } = function;
+    let mut sig = sig.clone();
+    sig.inputs = inputs.iter().map(|input| (*input).clone()).collect();
+    quote!(#vis #default #sig #body)
+}
+
+fn is_inner(attr: &Attribute) -> bool {
+    attr.path().segments.last().is_some_and(|segment| INNER.iter().any(|inner| segment.ident == inner))
+}
+
+fn is_cfg(attr: &Attribute) -> bool {
+    attr.path().is_ident("cfg")
+}
+
+fn condition(attr: &Attribute) -> Option<TokenStream> {
+    attr.meta.require_list().ok().map(|list| list.tokens.clone())
+}
+
+fn attrs_of(input: &FnArg) -> &[Attribute] {
+    match input {
+        FnArg::Receiver(receiver) => &receiver.attrs,
+        FnArg::Typed(typed) => &typed.attrs,
+    }
+}
+
+fn attrs_of_mut(input: &mut FnArg) -> &mut Vec<Attribute> {
+    match input {
+        FnArg::Receiver(receiver) => &mut receiver.attrs,
+        FnArg::Typed(typed) => &mut typed.attrs,
+    }
+}
+
+fn names(input: &FnArg) -> Vec<Ident> {
+    match input {
+        FnArg::Receiver(_) => Vec::new(),
+        FnArg::Typed(typed) => super::params::bindings(&typed.pat).into_iter().collect(),
+    }
+}
