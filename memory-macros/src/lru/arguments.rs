@@ -7,7 +7,7 @@ use syn::{
     ext::IdentExt, punctuated::Punctuated, spanned::Spanned,
 };
 
-use crate::plain_fn::{Borrowed, bare, find_impl_trait};
+use crate::plain_fn::{Borrowed, bare, find_impl_trait, located};
 
 /// An argument of the function.
 pub(super) struct Argument {
@@ -126,6 +126,7 @@ impl Argument {
         };
         // A type that can't be part of a key is an error at that type.
         let span = keyed.to_token_stream().span().resolved_at(Span::mixed_site());
+        let support = located(support, span);
         let argument = quote_spanned!(span=> #support::lru::Argument::<#keyed>::NEW);
         let kind = quote_spanned!(span=> #argument.__fm_kind());
         quote_spanned!(span=> #support::lru::#constructor(&#argument, #kind, #value))
