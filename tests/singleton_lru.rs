@@ -31,6 +31,17 @@ mod singletons {
         name: String,
     }
 
+    impl Settings {
+        fn standard() -> Self {
+            Self { name: "standard".to_owned() }
+        }
+
+        #[cached_singleton]
+        fn shared() -> Settings {
+            Self::standard()
+        }
+    }
+
     #[test]
     fn sixty_four_racing_threads_run_it_once_and_share_one_value() {
         static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -149,16 +160,6 @@ mod singletons {
 
     #[test]
     fn an_associated_function_can_be_one() {
-        impl Settings {
-            fn standard() -> Self {
-                Self { name: "standard".to_owned() }
-            }
-
-            #[cached_singleton]
-            fn shared() -> Settings {
-                Self::standard()
-            }
-        }
         assert!(std::ptr::eq(Settings::shared(), Settings::shared()));
         assert_eq!(Settings::shared(), &Settings { name: "standard".to_owned() });
     }
@@ -183,6 +184,18 @@ mod lru {
 
     #[derive(Clone, Debug, PartialEq)]
     struct Config(String);
+
+    impl Config {
+        #[fm_lru(maxsize = 4)]
+        fn load(name: &str) -> Self {
+            Self(name.to_owned())
+        }
+
+        #[fm_lru(in_impl)]
+        fn size(name: &str) -> usize {
+            name.len()
+        }
+    }
 
     #[test]
     fn hits_and_misses_are_counted_as_functools_does() {
@@ -333,17 +346,6 @@ mod lru {
 
     #[test]
     fn an_associated_function_has_companions_beside_it() {
-        impl Config {
-            #[fm_lru(maxsize = 4)]
-            fn load(name: &str) -> Self {
-                Self(name.to_owned())
-            }
-
-            #[fm_lru(in_impl)]
-            fn size(name: &str) -> usize {
-                name.len()
-            }
-        }
         assert_eq!((Config::load("a"), Config::load("a")), (Config("a".to_owned()), Config("a".to_owned())));
         assert_eq!(Config::load_cache_info(), info(1, 1, Some(4), 1));
         Config::load_cache_clear();
