@@ -281,6 +281,7 @@ mod lru {
     #[test]
     fn arguments_are_borrowed_owned_optional_or_patterns() {
         #[fm_lru]
+        #[expect(clippy::too_many_arguments, reason = "one of each kind")]
         fn mixed(
             path: &Path,
             bytes: &[u8],

@@ -47,7 +47,8 @@ fn argument(index: usize, typed: &PatType) -> Result<Argument> {
         Some((name, true)) => (name.clone(), Some(quote!(let #pat = #name;))),
         None => {
             let name = Ident::new(&format!("argument_{index}"), Span::mixed_site());
-            (name.clone(), Some(quote!(let #pat = #name;)))
+            // A `let _unused = …` is lint-worthy where somebody writes it; this one stands for a parameter.
+            (name.clone(), Some(quote!(#[allow(clippy::no_effect_underscore_binding)] let #pat = #name;)))
         }
     };
     Ok(Argument { declaration: quote!(#(#attrs)* #name: #ty), binding, name, form, keyed })
