@@ -355,6 +355,50 @@ mod lru {
         Config::size_cache_clear();
     }
 
+    #[test]
+    fn a_generic_impl_has_a_store_for_each_instantiation() {
+        assert_eq!((Wrapped::<u8>::width("a"), Wrapped::<u32>::width("a")), (1, 4));
+        assert_eq!((Wrapped::<u8>::width("a"), Wrapped::<u32>::width("a")), (1, 4));
+        assert_eq!(Wrapped::<u8>::width_cache_info(), info(1, 1, Some(128), 1));
+        Wrapped::<u8>::width_cache_clear();
+        assert_eq!(Wrapped::<u32>::width_cache_info(), info(1, 1, Some(128), 1));
+    }
+
+    struct Wrapped<T>(std::marker::PhantomData<T>);
+
+    impl<T: 'static> Wrapped<T> {
+        #[fm_lru(in_impl)]
+        fn width(_name: &str) -> usize {
+            size_of::<T>()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_recursive_async_function_remembers_its_inner_calls() {
+        #[fm_lru(maxsize = None)]
+        async fn fibonacci(n: u64) -> u64 {
+            if n < 2 {
+                return n;
+            }
+            tokio::task::yield_now().await;
+            Box::pin(fibonacci(n - 1)).await + Box::pin(fibonacci(n - 2)).await
+        }
+        assert_eq!(tokio::spawn(fibonacci(50)).await.expect("it ended"), 12_586_269_025);
+        assert_eq!(fibonacci::cache_info(), info(48, 51, None, 51));
+    }
+
+    #[test]
+    fn a_panicking_body_counts_as_a_miss_and_breaks_nothing() {
+        #[fm_lru]
+        fn picky(n: u8) -> u8 {
+            assert!(n != 13, "not that one");
+            n
+        }
+        assert!(thread::spawn(|| picky(13)).join().is_err());
+        assert_eq!((picky(1), picky(1)), (1, 1));
+        assert_eq!(picky::cache_info(), info(1, 2, Some(128), 1));
+    }
+
     #[tokio::test]
     async fn async_callers_that_miss_together_all_run() {
         static RUNS: AtomicU32 = AtomicU32::new(0);

@@ -95,7 +95,7 @@ pub(super) fn companion(function: &PlainFn, place: Place, maxsize: &Maxsize, sup
         return functions;
     }
     let ident = &sig.ident;
-    let about = format!("What [`{0}`](fn@{0}) remembers.", ident.unraw());
+    let about = format!("What `{}` remembers.", ident.unraw());
     quote_spanned! {Span::mixed_site()=>
         #[doc = #about]
         #[allow(non_camel_case_types, dead_code)]
