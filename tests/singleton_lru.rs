@@ -31,6 +31,17 @@ mod singletons {
         name: String,
     }
 
+    impl Settings {
+        fn standard() -> Self {
+            Self { name: "standard".to_owned() }
+        }
+
+        #[cached_singleton]
+        fn shared() -> Settings {
+            Self::standard()
+        }
+    }
+
     #[test]
     fn sixty_four_racing_threads_run_it_once_and_share_one_value() {
         static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -149,16 +160,6 @@ mod singletons {
 
     #[test]
     fn an_associated_function_can_be_one() {
-        impl Settings {
-            fn standard() -> Self {
-                Self { name: "standard".to_owned() }
-            }
-
-            #[cached_singleton]
-            fn shared() -> Settings {
-                Self::standard()
-            }
-        }
         assert!(std::ptr::eq(Settings::shared(), Settings::shared()));
         assert_eq!(Settings::shared(), &Settings { name: "standard".to_owned() });
     }
@@ -183,6 +184,18 @@ mod lru {
 
     #[derive(Clone, Debug, PartialEq)]
     struct Config(String);
+
+    impl Config {
+        #[fm_lru(maxsize = 4)]
+        fn load(name: &str) -> Self {
+            Self(name.to_owned())
+        }
+
+        #[fm_lru(in_impl)]
+        fn size(name: &str) -> usize {
+            name.len()
+        }
+    }
 
     #[test]
     fn hits_and_misses_are_counted_as_functools_does() {
@@ -268,6 +281,7 @@ mod lru {
     #[test]
     fn arguments_are_borrowed_owned_optional_or_patterns() {
         #[fm_lru]
+        #[expect(clippy::too_many_arguments, reason = "one of each kind")]
         fn mixed(
             path: &Path,
             bytes: &[u8],
@@ -333,23 +347,56 @@ mod lru {
 
     #[test]
     fn an_associated_function_has_companions_beside_it() {
-        impl Config {
-            #[fm_lru(maxsize = 4)]
-            fn load(name: &str) -> Self {
-                Self(name.to_owned())
-            }
-
-            #[fm_lru(in_impl)]
-            fn size(name: &str) -> usize {
-                name.len()
-            }
-        }
         assert_eq!((Config::load("a"), Config::load("a")), (Config("a".to_owned()), Config("a".to_owned())));
         assert_eq!(Config::load_cache_info(), info(1, 1, Some(4), 1));
         Config::load_cache_clear();
         assert_eq!(Config::load_cache_info(), info(0, 0, Some(4), 0));
         assert_eq!((Config::size("abc"), Config::size_cache_info()), (3, info(0, 1, Some(128), 1)));
         Config::size_cache_clear();
+    }
+
+    #[test]
+    fn a_generic_impl_has_a_store_for_each_instantiation() {
+        assert_eq!((Wrapped::<u8>::width("a"), Wrapped::<u32>::width("a")), (1, 4));
+        assert_eq!((Wrapped::<u8>::width("a"), Wrapped::<u32>::width("a")), (1, 4));
+        assert_eq!(Wrapped::<u8>::width_cache_info(), info(1, 1, Some(128), 1));
+        Wrapped::<u8>::width_cache_clear();
+        assert_eq!(Wrapped::<u32>::width_cache_info(), info(1, 1, Some(128), 1));
+    }
+
+    struct Wrapped<T>(std::marker::PhantomData<T>);
+
+    impl<T: 'static> Wrapped<T> {
+        #[fm_lru(in_impl)]
+        fn width(_name: &str) -> usize {
+            size_of::<T>()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_recursive_async_function_remembers_its_inner_calls() {
+        #[fm_lru(maxsize = None)]
+        async fn fibonacci(n: u64) -> u64 {
+            if n < 2 {
+                return n;
+            }
+            tokio::task::yield_now().await;
+            Box::pin(fibonacci(n - 1)).await + Box::pin(fibonacci(n - 2)).await
+        }
+        assert_eq!(tokio::spawn(fibonacci(50)).await.expect("it ended"), 12_586_269_025);
+        assert_eq!(fibonacci::cache_info(), info(48, 51, None, 51));
+    }
+
+    #[test]
+    fn a_panicking_body_counts_as_a_miss_and_breaks_nothing() {
+        #[fm_lru]
+        fn picky(n: u8) -> u8 {
+            assert!(n != 13, "not that one");
+            n
+        }
+        assert!(thread::spawn(|| picky(13)).join().is_err());
+        assert_eq!((picky(1), picky(1)), (1, 1));
+        assert_eq!(picky::cache_info(), info(1, 2, Some(128), 1));
     }
 
     #[tokio::test]

@@ -28,6 +28,8 @@ pub fn cache_key(input: TokenStream) -> TokenStream {
 /// The body runs once also where 64 threads or tasks race for it: one runs, the others wait. A read after that costs about
 /// as much as one of a `OnceLock`.
 ///
+/// In a generic impl the value is one for all instantiations, as that of any `static` is.
+///
 /// `crate = path` says where `memory_core` is, for facades.
 ///
 /// # Panics
@@ -84,6 +86,9 @@ pub fn cached_singleton(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `Clone + Send + 'static`, and each caller gets a clone. Where it is a `Result`, whatever alias it hides behind, only `Ok`
 /// is stored; `E` need not be `Clone`. The function may be `async`, recursive and generic (a store for each instantiation;
 /// type parameters are `'static`), but has no `self`.
+///
+/// A float is no key, because it is not `Eq`: take its bits (`f64::to_bits`). A companion needs a place beside the function,
+/// so a method of a trait can't be remembered.
 ///
 /// As in Python, callers that miss together all run the body: `#[memorize]` runs it once for all of them.
 ///

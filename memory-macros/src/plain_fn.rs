@@ -126,6 +126,15 @@ pub(crate) fn support(krate: Option<syn::Path>) -> TokenStream {
     }
 }
 
+/// The same tokens, reported where `span` is: an error shows the place of its first token.
+pub(crate) fn located(tokens: &TokenStream, span: Span) -> TokenStream {
+    let relocate = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.clone().into_iter().map(relocate).collect()
+}
+
 /// The type inside the invisible groups that a `macro_rules` leaves, and inside parentheses.
 pub(crate) fn bare(ty: &Type) -> &Type {
     match ty {

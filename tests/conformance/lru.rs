@@ -187,7 +187,9 @@ fn check(step: &Value, traced: &Traced) -> Result<(), String> {
     };
     if let Some(answer) = answer {
         same("answer", &answered(&answer), &expected(step))?;
-        same("ran", &json!(RUNS.get() - before), &step["ran"])?;
+        // An uncached call runs once, and the file does not say so.
+        let ran = step.get("ran").cloned().unwrap_or(json!(1));
+        same("ran", &json!(RUNS.get() - before), &ran)?;
     }
     same("info", &info(traced.info()), &step["info"])
 }

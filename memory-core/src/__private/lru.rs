@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Borrow,
+    convert::Infallible,
     hash::{Hash, Hasher},
     marker::PhantomData,
 };
@@ -77,6 +78,12 @@ pub struct Unkeyed;
     label = "needs `Hash + Eq + Clone + Send` (behind a reference: `ToOwned` instead of `Clone`)",
     note = "derive what is missing, or take what identifies the value: an id, the bits of a float (`f64::to_bits`)"
 )]
+pub trait Identifies<T: ?Sized> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized> Identifies<T> for Keyed {}
+
+/// How a value of type `T` is compared with the owned one in a key.
 pub trait KeyOf<T: ?Sized> {
     type Owned: Send + 'static;
     fn hash(value: &T, hasher: &mut impl Hasher);
@@ -85,7 +92,6 @@ pub trait KeyOf<T: ?Sized> {
     fn same(one: &Self::Owned, other: &Self::Owned) -> bool;
 }
 
-#[diagnostic::do_not_recommend]
 impl<T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized> KeyOf<T> for Keyed {
     type Owned = T::Owned;
 
@@ -106,11 +112,28 @@ impl<T: Hash + Eq + ToOwned<Owned: Send + 'static> + ?Sized> KeyOf<T> for Keyed 
     }
 }
 
+/// Never run: [`part`] has refused the argument already, and once is enough.
+impl<T: ?Sized> KeyOf<T> for Unkeyed {
+    type Owned = ();
+
+    fn hash(_: &T, _: &mut impl Hasher) {}
+
+    fn is(_: &T, (): &()) -> bool {
+        false
+    }
+
+    fn own(_: &T) {}
+
+    fn same((): &(), (): &()) -> bool {
+        false
+    }
+}
+
 /// An argument, as it is looked up.
 pub struct Part<'a, T: ?Sized, K>(&'a T, PhantomData<K>);
 
 /// `value` as part of the key.
-pub fn part<'a, T: ?Sized, K: KeyOf<T>>(_argument: &Argument<T>, _kind: K, value: &'a T) -> Part<'a, T, K> {
+pub fn part<'a, T: ?Sized, K: Identifies<T>>(_argument: &Argument<T>, _kind: K, value: &'a T) -> Part<'a, T, K> {
     Part(value, PhantomData)
 }
 
@@ -118,7 +141,7 @@ pub fn part<'a, T: ?Sized, K: KeyOf<T>>(_argument: &Argument<T>, _kind: K, value
 pub struct OptionalPart<'a, T: ?Sized, K>(Option<&'a T>, PhantomData<K>);
 
 /// `value` as part of the key.
-pub fn optional_part<'a, T: ?Sized, K: KeyOf<T>>(
+pub fn optional_part<'a, T: ?Sized, K: Identifies<T>>(
     _argument: &Argument<T>,
     _kind: K,
     value: Option<&'a T>,
@@ -242,19 +265,30 @@ pub struct OkOnly;
 pub struct Whole;
 pub struct Unkept;
 
-/// What of a returned value is stored.
 #[diagnostic::on_unimplemented(
     message = "`{R}` can't be stored by `fm_lru`",
     label = "needs `Clone + Send`, owned: each caller gets a clone",
     note = "derive `Clone`, or return an `Arc` of it"
 )]
+pub trait Storable<R> {}
+
+#[diagnostic::do_not_recommend]
+impl<R> Storable<R> for OkOnly {}
+#[diagnostic::do_not_recommend]
+impl<R> Storable<R> for Whole {}
+
+/// Compiles where the returned value can be stored; the one place that says so.
+pub fn storable<R, O: Storable<R>>(_returned: &Returned<R>, outcome: O) -> O {
+    outcome
+}
+
+/// What of a returned value is stored.
 pub trait Outcome<R> {
     type Stored: Clone + Send + 'static;
     fn stored(returned: &R) -> Option<Self::Stored>;
     fn returned(stored: Self::Stored) -> R;
 }
 
-#[diagnostic::do_not_recommend]
 impl<T: Clone + Send + 'static, E> Outcome<Result<T, E>> for OkOnly {
     type Stored = T;
 
@@ -267,7 +301,6 @@ impl<T: Clone + Send + 'static, E> Outcome<Result<T, E>> for OkOnly {
     }
 }
 
-#[diagnostic::do_not_recommend]
 impl<R: Clone + Send + 'static> Outcome<R> for Whole {
     type Stored = R;
 
@@ -277,6 +310,19 @@ impl<R: Clone + Send + 'static> Outcome<R> for Whole {
 
     fn returned(stored: R) -> R {
         stored
+    }
+}
+
+/// Never run: [`storable`] has refused the value already, and once is enough.
+impl<R> Outcome<R> for Unkept {
+    type Stored = Infallible;
+
+    fn stored(_: &R) -> Option<Infallible> {
+        None
+    }
+
+    fn returned(stored: Infallible) -> R {
+        match stored {}
     }
 }
 

@@ -7,7 +7,7 @@ use syn::{
     ext::IdentExt, punctuated::Punctuated, spanned::Spanned,
 };
 
-use crate::plain_fn::{Borrowed, bare, find_impl_trait};
+use crate::plain_fn::{Borrowed, bare, find_impl_trait, located};
 
 /// An argument of the function.
 pub(super) struct Argument {
@@ -47,7 +47,8 @@ fn argument(index: usize, typed: &PatType) -> Result<Argument> {
         Some((name, true)) => (name.clone(), Some(quote!(let #pat = #name;))),
         None => {
             let name = Ident::new(&format!("argument_{index}"), Span::mixed_site());
-            (name.clone(), Some(quote!(let #pat = #name;)))
+            // A `let _unused = …` is lint-worthy where somebody writes it; this one stands for a parameter.
+            (name.clone(), Some(quote!(#[allow(clippy::no_effect_underscore_binding)] let #pat = #name;)))
         }
     };
     Ok(Argument { declaration: quote!(#(#attrs)* #name: #ty), binding, name, form, keyed })
@@ -94,7 +95,7 @@ fn peel(ty: &Type) -> Result<(Form, Type)> {
         Type::Path(path) => path.path.segments.last(),
         _ => None,
     };
-    Ok(segment.and_then(|segment| peel_generic(segment)).unwrap_or_else(|| (Form::Owned, ty.clone())))
+    Ok(segment.and_then(peel_generic).unwrap_or_else(|| (Form::Owned, ty.clone())))
 }
 
 /// `Option<&T>` and `Cow<'_, T>`.
@@ -118,14 +119,18 @@ impl Argument {
     /// The argument as a part of the key, by reference.
     pub(super) fn part(&self, support: &TokenStream) -> TokenStream {
         let (name, keyed) = (&self.name, &self.keyed);
-        let (constructor, value) = match self.form {
-            Form::Owned => (quote!(part), quote!(&#name)),
-            Form::Reference => (quote!(part), quote!(#name)),
-            Form::Optional => (quote!(optional_part), quote!(#name)),
-            Form::Cow => (quote!(part), quote!(#support::std::ops::Deref::deref(&#name))),
+        let value = match self.form {
+            Form::Owned => quote!(&#name),
+            Form::Reference | Form::Optional => quote!(#name),
+            Form::Cow => quote!(#support::std::ops::Deref::deref(&#name)),
+        };
+        let constructor = match self.form {
+            Form::Optional => "optional_part",
+            Form::Owned | Form::Reference | Form::Cow => "part",
         };
         // A type that can't be part of a key is an error at that type.
         let span = keyed.to_token_stream().span().resolved_at(Span::mixed_site());
+        let (support, constructor) = (located(support, span), Ident::new(constructor, span));
         let argument = quote_spanned!(span=> #support::lru::Argument::<#keyed>::NEW);
         let kind = quote_spanned!(span=> #argument.__fm_kind());
         quote_spanned!(span=> #support::lru::#constructor(&#argument, #kind, #value))

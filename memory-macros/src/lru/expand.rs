@@ -6,7 +6,7 @@ use super::{
     arguments::Argument,
     validate::{Maxsize, Place},
 };
-use crate::plain_fn::{PlainFn, closure};
+use crate::plain_fn::{PlainFn, closure, located};
 
 /// ```text
 /// Input:  #[fm_lru(maxsize = 2)] pub fn get_config(name: &str) -> Config { BODY }
@@ -53,7 +53,7 @@ fn lookup(function: &PlainFn, arguments: &[Argument], place: Place, support: &To
         ReturnType::Type(_, ty) => (ty.to_token_stream(), ty.span()),
         ReturnType::Default => (quote!(()), Span::mixed_site()),
     };
-    let outcome = quote_spanned!(span.resolved_at(Span::mixed_site())=> (&#support::lru::Returned::<#returned>::NEW).__fm_outcome());
+    let outcome = outcome(&returned, support, span.resolved_at(Span::mixed_site()));
     let parts = arguments.iter().rev().fold(quote!(()), |rest, argument| {
         let part = argument.part(support);
         quote!((#part, #rest))
@@ -65,6 +65,14 @@ fn lookup(function: &PlainFn, arguments: &[Argument], place: Place, support: &To
         use #support::lru::{ArgumentUnkeyed as _, ReturnedUnkept as _, ReturnedWhole as _};
         #support::lru::look_up(#owner::#store #instance(), &#support::lru::Returned::<#returned>::NEW, #outcome, #parts)
     }}
+}
+
+/// What of the returned value is stored. A value that can't be is an error at the return type.
+fn outcome(returned: &TokenStream, support: &TokenStream, span: Span) -> TokenStream {
+    let support = located(support, span);
+    let probe = quote_spanned!(span=> #support::lru::Returned::<#returned>::NEW);
+    let outcome = quote_spanned!(span=> (&#probe).__fm_outcome());
+    quote_spanned!(span=> #support::lru::storable(&#probe, #outcome))
 }
 
 fn run(function: &PlainFn, arguments: &[Argument], support: &TokenStream) -> TokenStream {
@@ -87,7 +95,7 @@ pub(super) fn companion(function: &PlainFn, place: Place, maxsize: &Maxsize, sup
         return functions;
     }
     let ident = &sig.ident;
-    let about = format!("What [`{0}`](fn@{0}) remembers.", ident.unraw());
+    let about = format!("What `{}` remembers.", ident.unraw());
     quote_spanned! {Span::mixed_site()=>
         #[doc = #about]
         #[allow(non_camel_case_types, dead_code)]

@@ -3,7 +3,7 @@ use quote::{quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, Type, ext::IdentExt, spanned::Spanned};
 
 use super::validate::Singleton;
-use crate::plain_fn::{PlainFn, closure};
+use crate::plain_fn::{PlainFn, closure, located};
 
 /// ```text
 /// Input:  #[cached_singleton] pub async fn get_pool() -> Result<Pool, Error> { BODY }
@@ -20,9 +20,10 @@ pub(super) fn expand(singleton: &Singleton, support: &TokenStream) -> TokenStrea
     let output = if *fallible { with_shared_ok(returned, value) } else { quote!(&'static #value) };
     // A value that is not `Send + Sync` is an error at the return type.
     let span = value.span().resolved_at(Span::mixed_site());
+    let located_support = located(support, span);
     let cell = match asyncness {
-        Some(_) => quote_spanned!(span=> #support::singleton::AsyncSingleton),
-        None => quote_spanned!(span=> #support::singleton::Singleton),
+        Some(_) => quote_spanned!(span=> #located_support::singleton::AsyncSingleton),
+        None => quote_spanned!(span=> #located_support::singleton::Singleton),
     };
     let cell_type = quote_spanned!(span=> #cell<#value>);
     let get = if *fallible { quote!(get_or_try_init) } else { quote!(get_or_init) };
