@@ -103,7 +103,6 @@ pub async fn detached<S, X, H>(
 where
     S: Outcome,
     S::Return: Send + 'static,
-    S::Failure: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
@@ -190,7 +189,6 @@ pub async fn refresh_detached<S, X, H>(
 where
     S: Outcome,
     S::Return: Send + 'static,
-    S::Failure: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {

@@ -32,7 +32,7 @@ pub use self::{
 pub use crate::{
     backend::BoxFuture,
     cache::{
-        FmCache, Remove,
+        FmCache,
         outcome::{BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
     },
     codec::{Damage, Meta},
@@ -50,6 +50,9 @@ pub mod key {
         KeyBuf::function(register(id, namespace, version, Site { file: file!(), line: 1, column: 1 }))
     }
 }
+
+/// The removal of one entry, by its companion.
+pub type Remove = crate::cache::Remove<'static>;
 
 /// The traits behind the probes, for a glob import in expansions: they only apply to this module's own types.
 pub mod probes {

@@ -61,20 +61,28 @@ where
 
     /// Stores what the body returned, as the verdict says, and tells the waiters.
     async fn complete(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> S::Return {
-        let verdict = judge(&returned);
-        match self.shape.split(returned) {
-            Split::Value(stored) => {
-                let stored = Arc::new(stored);
-                self.keep(run, stored.clone(), self.life(verdict)).await;
+        match self.conclude(run, returned, judge) {
+            Conclusion::Keep(run, stored, life) => {
+                self.keep(run, stored.clone(), life).await;
                 self.shape.value(Arc::unwrap_or_clone(stored))
             }
+            Conclusion::Done(returned) => returned,
+        }
+    }
+
+    /// What is not to be stored is done with at once. (Apart from `complete`, so that no failure, which need not be `Send`, is held
+    /// across an await.)
+    fn conclude(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> Conclusion<S> {
+        let verdict = judge(&returned);
+        match self.shape.split(returned) {
+            Split::Value(stored) => Conclusion::Keep(run, Arc::new(stored), self.life(verdict)),
             Split::Absent(absent) => {
                 run.lead.answer(Arc::new(Published::Absent(Arc::new(absent))));
-                self.shape.absent(absent)
+                Conclusion::Done(self.shape.absent(absent))
             }
             Split::Failed(failure) => {
                 self.counters().failures.add_one();
-                self.shape.failed(self.fail(run.lead, failure))
+                Conclusion::Done(self.shape.failed(self.fail(run.lead, failure)))
             }
         }
     }
@@ -186,7 +194,6 @@ impl<S, X, H> Job<S, X, H>
 where
     S: Outcome,
     S::Return: Send + 'static,
-    S::Failure: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
@@ -209,6 +216,14 @@ where
             Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
         }
     }
+}
+
+/// What a returned value calls for.
+enum Conclusion<S: Outcome> {
+    /// Store it, where it has a life.
+    Keep(Run, Arc<S::Stored>, Option<Life>),
+    /// Nothing more.
+    Done(S::Return),
 }
 
 /// Counts a run, and its failure when it ends in a panic.
