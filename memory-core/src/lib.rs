@@ -17,6 +17,11 @@ mod retry;
 mod singleton;
 mod time;
 
+#[cfg(feature = "client")]
+pub use client::{
+    FmBody, FmClientError, FmFailure, FmHttpError, FmJsonRequest, FmRawRequest, FmResilientClient,
+    FmResilientClientBuilder,
+};
 pub use error::FmError;
 #[cfg(feature = "client")]
 pub use reqwest;
