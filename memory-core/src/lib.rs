@@ -25,4 +25,11 @@ pub use client::{
 pub use error::FmError;
 #[cfg(feature = "client")]
 pub use reqwest;
+#[cfg(feature = "retry")]
+pub use retry::{
+    AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryError, RetryOn, Retryable, Stop, Wait,
+    chain, decorrelated_jitter, exponential_backoff, fixed, full_jitter, incrementing, is_retryable_error, no_wait,
+    random_between, retry, retry_on_error, retry_on_result, retry_on_status, stop_after_delay, stop_after_retries,
+    stop_before_delay, stop_never,
+};
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -4,7 +4,10 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use reqwest::StatusCode;
 
-use crate::error::{FmError, Kind};
+use crate::{
+    error::{FmError, Kind},
+    retry::{Known, Retryable},
+};
 
 /// Why a request of [`FmResilientClient`](super::FmResilientClient) failed: the cause itself.
 ///
@@ -225,6 +228,18 @@ impl fmt::Display for FmClientError {
 impl Error for FmClientError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.failure()?.inner.cause.as_ref().map(Cause::as_error)
+    }
+}
+
+impl Retryable for FmClientError {
+    fn is_retryable(&self) -> bool {
+        Self::is_retryable(self)
+    }
+}
+
+impl Known for FmClientError {
+    fn verdict(&self) -> Option<bool> {
+        Some(self.is_retryable())
     }
 }
 

@@ -5,7 +5,10 @@ use std::{error::Error, fmt, time::Duration};
 use reqwest::StatusCode;
 
 use super::error::FmClientError;
-use crate::error::{FmError, Kind};
+use crate::{
+    error::{FmError, Kind},
+    retry::{Known, Retryable},
+};
 
 /// The error of [`get_json`](super::FmResilientClient::get_json) and its kin, ready to be answered by an axum handler.
 ///
@@ -114,7 +117,7 @@ impl From<FmHttpError> for FmError {
     fn from(error: FmHttpError) -> Self {
         let kind = match &error.cause {
             Cause::Client(FmClientError::Closed) => Kind::Closed,
-            Cause::Client(client) if client.is_timeout() => Kind::Timeout,
+            // Never a timeout: those are retried by default, and the client has done that already.
             Cause::Client(_) => Kind::Client,
             Cause::Other(other) => return other.clone(),
         };
@@ -146,6 +149,19 @@ impl fmt::Debug for FmHttpError {
 impl Error for FmHttpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(self.cause())
+    }
+}
+
+/// The client has retried already; once more around it would multiply the attempts.
+impl Retryable for FmHttpError {
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+impl Known for FmHttpError {
+    fn verdict(&self) -> Option<bool> {
+        Some(false)
     }
 }
 

@@ -11,30 +11,46 @@ use super::{
     request::IDEMPOTENCY_KEY,
     transport::{Answer, Outgoing},
 };
+use crate::retry::{Attempts, Jitter, Plan, exponential_backoff, pause, stop_after_retries};
 
 /// Sends until there is an answer, an error that stays, or no attempt left.
 pub(crate) async fn send(shared: &Shared, outgoing: Outgoing) -> Result<Answer, FmClientError> {
-    let mut attempt = 1;
+    let mut attempts = plan(&shared.settings).begin();
     loop {
         let error = match shared.transport()?.exchange(&outgoing).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let Some(wait) = next_wait(&shared.settings, &outgoing, attempt, &error) else { return Err(error) };
-        tracing::debug!(attempt, ?wait, %error, "trying again");
-        tokio::time::sleep(wait).await;
-        attempt += 1;
+        attempts.count();
+        let wait = match next_wait(&mut attempts, &error, shared.settings.longest_retry_after) {
+            Some(wait) if may_repeat(&outgoing.method, &outgoing.headers) => wait,
+            _ => return Err(error),
+        };
+        tracing::debug!(attempt = attempts.made(), ?wait, %error, "trying again");
+        pause(wait).await;
     }
 }
 
-/// How long to wait before the next attempt; `None`: there is none.
-fn next_wait(settings: &Settings, outgoing: &Outgoing, attempt: u32, error: &FmClientError) -> Option<Duration> {
-    if attempt >= settings.attempts || !error.is_retryable() || !may_repeat(&outgoing.method, &outgoing.headers) {
+fn plan(settings: &Settings) -> Plan {
+    Plan {
+        stop: stop_after_retries(settings.attempts),
+        wait: exponential_backoff().min(settings.wait_min).max(settings.wait_max),
+        jitter: Jitter::None,
+        deadline: None,
+        attempt_timeout: None,
+        seed: None,
+    }
+}
+
+/// How long to wait before the next attempt; `None`: there is none. The upstream's own word goes before the backoff.
+fn next_wait(attempts: &mut Attempts, error: &FmClientError, longest: Duration) -> Option<Duration> {
+    if !error.is_retryable() {
         return None;
     }
+    let backoff = attempts.next_wait()?;
     match error.retry_after() {
-        Some(wait) => (wait <= settings.longest_retry_after).then_some(wait),
-        None => Some(backoff(settings, attempt)),
+        Some(wait) => (wait <= longest).then_some(wait),
+        None => Some(backoff),
     }
 }
 
@@ -42,22 +58,4 @@ fn next_wait(settings: &Settings, outgoing: &Outgoing, attempt: u32, error: &FmC
 fn may_repeat(method: &Method, headers: &HeaderMap) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
         || headers.contains_key(&IDEMPOTENCY_KEY)
-}
-
-/// After attempt `k`: `2^(k-1)` seconds within the bounds, the lower one being stronger.
-fn backoff(settings: &Settings, attempt: u32) -> Duration {
-    let seconds = 1_u64.checked_shl(attempt - 1).unwrap_or(u64::MAX);
-    Duration::from_secs(seconds).min(settings.wait_max).max(settings.wait_min)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn waits_double_within_their_bounds_at_any_attempt() {
-        let settings = Settings { wait_min: Duration::ZERO, ..Settings::default() };
-        let seconds = |attempt| backoff(&settings, attempt).as_secs();
-        assert_eq!([1, 2, 3, 4, 5, 64, 65, 1_000_000].map(seconds), [1, 2, 4, 8, 10, 10, 10, 10]);
-    }
 }

@@ -38,9 +38,7 @@ pub(super) fn same(wanted: &Value, got: &Value) -> Compared {
             let number = map["$float"].as_str().and_then(|text| text.parse::<f64>().ok());
             got.is_f64() && number.map(f64::to_bits) == got.as_f64().map(f64::to_bits)
         }
-        (Value::Object(map), _) if map.contains_key("$int") => {
-            map["$int"].as_str() == Some(got.to_string().as_str())
-        }
+        (Value::Object(map), _) if map.contains_key("$int") => map["$int"].as_str() == Some(got.to_string().as_str()),
         (Value::Object(map), _) if map.contains_key("$nested_depth") => map["$nested_depth"] == depth(got),
         (Value::Object(map), Value::String(text)) if map.contains_key("$text_length") => {
             return same_text(wanted, text);

@@ -9,7 +9,8 @@ use super::{Compared, call, compare_outcome, compare_waits, expect};
 use crate::upstream::{Step, Upstream, answer};
 
 /// The failures a server can bring about, whatever the original's mock called them.
-const BREAKS: &[&str] = &["ConnectError", "ReadError", "WriteError", "CloseError", "NetworkError", "RemoteProtocolError"];
+const BREAKS: &[&str] =
+    &["ConnectError", "ReadError", "WriteError", "CloseError", "NetworkError", "RemoteProtocolError"];
 const HANGS: &[&str] = &["ConnectTimeout", "ReadTimeout", "WriteTimeout", "PoolTimeout"];
 const PERMANENT: &[&str] = &["UnsupportedProtocol", "DecodingError", "TooManyRedirects"];
 

@@ -117,7 +117,9 @@ fn plain(value: &Value) -> Value {
     match value {
         Value::Object(map) => match (map.get("$tuple"), map.get("$float").or(map.get("$int"))) {
             (Some(list), _) => plain(list),
-            (_, Some(number)) => text(number).parse().ok().map_or(Value::Null, |number: serde_json::Number| number.into()),
+            (_, Some(number)) => {
+                text(number).parse().ok().map_or(Value::Null, |number: serde_json::Number| number.into())
+            }
             _ => map.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
         },
         Value::Array(list) => list.iter().map(plain).collect(),
