@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 
 use crate::{
     error::{FmError, Kind},
-    retry::{Known, Retryable},
+    retry::{Known, Retryable, causes},
 };
 
 /// Why a request of [`FmResilientClient`](super::FmResilientClient) failed: the cause itself.
@@ -184,7 +184,7 @@ impl Cause {
         }
     }
 
-    /// A body that broke off and one that is no gzip look alike to `is_decode`: only the former failed below the decoder.
+    /// A body that broke off and one that is no gzip are both `is_decode`; only the former failed in the protocol below.
     fn is_undecodable(&self) -> bool {
         match self {
             Self::Http(error) => error.is_decode() && !error.is_timeout() && !broke_off(error),
@@ -208,8 +208,7 @@ impl Cause {
 }
 
 fn broke_off(error: &reqwest::Error) -> bool {
-    std::iter::successors(error.source(), |error| (*error).source())
-        .any(|error| error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_body))
+    causes(error).any(|cause| cause.is::<hyper::Error>())
 }
 
 impl fmt::Display for FmClientError {

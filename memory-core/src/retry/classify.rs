@@ -77,7 +77,7 @@ pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<u16> {
 }
 
 /// The error itself, then its sources, each without the `Arc`s and `Box`es around it.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(peeled(error)), |error| inner(*error).map(peeled))
 }
 

@@ -22,7 +22,7 @@ mod wait;
 #[cfg(feature = "client")]
 pub(crate) use attempts::{Attempts, Plan};
 #[cfg(feature = "client")]
-pub(crate) use classify::Known;
+pub(crate) use classify::{Known, chain as causes};
 pub use classify::{Retryable, is_retryable_error};
 pub use error::RetryError;
 pub use number::{IntoCount, IntoSeconds};
