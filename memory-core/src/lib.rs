@@ -19,7 +19,7 @@ mod time;
 
 #[cfg(feature = "client")]
 pub use client::{
-    FmBody, FmClientError, FmFailure, FmHttpError, FmJsonRequest, FmRawRequest, FmResilientClient,
+    FmBody, FmClientError, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest, FmResilientClient,
     FmResilientClientBuilder,
 };
 pub use error::FmError;

@@ -218,9 +218,16 @@ impl fmt::Display for FmClientError {
             Self::InvalidPath(why) => write!(f, "the path is refused: {why}"),
             Self::InvalidRequest(why) => write!(f, "the request can't be sent: {why}"),
             Self::Status(failure) | Self::Request(failure) | Self::TooLarge(failure) | Self::Decode(failure) => {
-                write!(f, "{}: {}", failure.inner.target, failure.inner.what)
+                fmt::Display::fmt(failure, f)
             }
         }
+    }
+}
+
+/// Method, host and path, and what went wrong.
+impl fmt::Display for FmFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.inner.target, self.inner.what)
     }
 }
 

@@ -25,7 +25,7 @@ pub use self::{
     builder::FmResilientClientBuilder,
     error::{FmClientError, FmFailure},
     http_error::FmHttpError,
-    request::{FmJsonRequest, FmRawRequest},
+    request::{FmJsonFuture, FmJsonRequest, FmRawRequest},
 };
 use self::{builder::Settings, transport::Transport, url::BaseUrl};
 use crate::error::FmError;
@@ -109,8 +109,6 @@ impl FmResilientClient {
     /// # Ok(())
     /// # }
     /// ```
-    // Async because it belongs to the contract, so that a later version may connect ahead.
-    #[allow(clippy::unused_async)]
     pub async fn start(&self) -> Result<(), FmError> {
         let mut transport = self.shared.transport.write().unwrap_or_else(PoisonError::into_inner);
         if transport.is_none() {
@@ -134,7 +132,6 @@ impl FmResilientClient {
     /// # Ok(())
     /// # }
     /// ```
-    #[allow(clippy::unused_async)]
     pub async fn aclose(&self) {
         self.shared.transport.write().unwrap_or_else(PoisonError::into_inner).take();
     }

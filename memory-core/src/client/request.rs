@@ -1,6 +1,14 @@
 //! Requests that are built step by step and sent when they are awaited.
 
-use std::{fmt, future::IntoFuture, marker::PhantomData, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::IntoFuture,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use reqwest::{
@@ -122,13 +130,31 @@ impl FmRawRequest {
     steps!();
 }
 
-impl<T: DeserializeOwned + 'static> IntoFuture for FmJsonRequest<T> {
-    type Output = Result<T, FmHttpError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+/// What awaiting an [`FmJsonRequest`] does.
+#[must_use = "futures do nothing unless awaited"]
+pub struct FmJsonFuture<T> {
+    sending: Sending,
+    answer: PhantomData<fn() -> T>,
+}
 
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (answer, target) = self.draft.send().await?;
+type Sending = Pin<Box<dyn Future<Output = Result<(Answer, String), FmClientError>> + Send>>;
+
+// Only the sending is boxed: a box around the decoding as well would ask that `T` be `'static`.
+impl<T: DeserializeOwned> IntoFuture for FmJsonRequest<T> {
+    type Output = Result<T, FmHttpError>;
+    type IntoFuture = FmJsonFuture<T>;
+
+    fn into_future(self) -> FmJsonFuture<T> {
+        FmJsonFuture { sending: Box::pin(self.draft.send()), answer: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Future for FmJsonFuture<T> {
+    type Output = Result<T, FmHttpError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.sending.as_mut().poll(context).map(|sent| {
+            let (answer, target) = sent?;
             let decoded = body::decode(&answer.body, answer.content_type.as_deref());
             Ok(decoded.map_err(|unfit| FmClientError::undecodable(&target, unfit))?)
         })
@@ -249,6 +275,12 @@ impl fmt::Debug for Draft {
 impl<T> fmt::Debug for FmJsonRequest<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FmJsonRequest").field(&self.draft).finish()
+    }
+}
+
+impl<T> fmt::Debug for FmJsonFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FmJsonFuture").finish_non_exhaustive()
     }
 }
 

@@ -203,6 +203,11 @@ mod tests {
             ("http://h.example/api", "x ", "http://h.example/api/x%20"),
             ("http://h.example/api", "x?mail=a@b.example&up=../y", "http://h.example/api/x?mail=a@b.example&up=../y"),
             ("http://h.example", "http:/one", "http://h.example/http:/one"),
+            (
+                "http://h.example",
+                "!\"$&'()*+,-.;<=>[]^_`{|}~?!\"$&'()*+,-.;<=>[]^_`{|}~/?",
+                "http://h.example/!%22$&'()*+,-.;%3C=%3E[]^_%60%7B|%7D~?!%22$&%27()*+,-.;%3C=%3E[]^_`{|}~/?",
+            ),
             ("https://h.example:443", "x...y/.../z", "https://h.example/x...y/.../z"),
         ] {
             assert_eq!(joined(base, path).as_deref(), Ok(url), "{base} + {path}");
