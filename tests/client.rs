@@ -6,7 +6,6 @@ mod upstream;
 
 use std::{
     error::Error as _,
-    io::Write as _,
     sync::{Arc, LazyLock, Mutex},
     time::{Duration, SystemTime},
 };
@@ -18,7 +17,7 @@ use memory_core::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use upstream::{Step, Upstream, answer, json as ok};
+use upstream::{Step, Upstream, answer, gzip, json as ok};
 
 fn builder(upstream: &Upstream) -> FmResilientClientBuilder {
     FmResilientClient::builder().base_url(upstream.url())
@@ -277,12 +276,6 @@ async fn a_generic_helper_needs_no_bound_but_decoding() {
 }
 
 // What comes back.
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_gzip_bomb_is_cut_at_the_limit() {

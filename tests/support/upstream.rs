@@ -1,6 +1,7 @@
 //! An HTTP upstream of our own that does as it is told, misbehaviour included: real sockets, raw bytes.
 
 use std::{
+    io::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -151,6 +152,12 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<Step> {
 /// A 200 with a JSON body.
 pub fn json(body: &str) -> Vec<Step> {
     answer(200, &[("content-type", "application/json")], body.as_bytes())
+}
+
+/// `bytes`, compressed.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory")
 }
 
 type Behaviour = Arc<dyn Fn(usize) -> Vec<Step> + Send + Sync>;

@@ -125,8 +125,9 @@ fn text(bytes: &[u8], content_type: Option<&str>) -> String {
         Some(label) if is_latin_1(label) => encoding_rs::mem::decode_latin1(bytes).into_owned(),
         Some(label) => match Encoding::for_label(label.as_bytes()) {
             None => String::from_utf8_lossy(bytes).into_owned(),
-            Some(encoding) if encoding == UTF_8 => String::from_utf8_lossy(bytes).into_owned(),
-            Some(encoding) => encoding.decode(bytes).0.into_owned(),
+            // Elsewhere than in UTF-16 a byte order mark is text like any other.
+            Some(encoding) if encoding == UTF_16LE || encoding == UTF_16BE => encoding.decode(bytes).0.into_owned(),
+            Some(encoding) => encoding.decode_without_bom_handling(bytes).0.into_owned(),
         },
     }
 }

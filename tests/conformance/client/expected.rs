@@ -50,6 +50,8 @@ pub(super) fn same(wanted: &Value, got: &Value) -> Compared {
         (Value::Array(wanted), Value::Array(got)) => {
             wanted.len() == got.len() && wanted.iter().zip(got).all(|(wanted, got)| same(wanted, got).is_ok())
         }
+        // `-0` is a float here and an integer there.
+        (Value::Number(wanted), Value::Number(got)) if wanted.as_u64() == Some(0) => got.as_f64() == Some(0.0),
         _ => wanted == got,
     };
     if equal { Ok(()) } else { Err(format!("wanted {wanted}, got {got}")) }

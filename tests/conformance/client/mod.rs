@@ -42,6 +42,16 @@ const DEVIATIONS: &[Deviation] = &[
         takes: |case, _| url::sends(case) && url::names_a_host(case),
     },
     Deviation {
+        rule: "a path that ends in a `.` segment ends in a slash",
+        reason: "RFC 3986, 5.2.4; the original drops the slash",
+        takes: |case, _| url::ends_in_a_dot_segment(case) && !url::target(case).ends_with('/'),
+    },
+    Deviation {
+        rule: "parameters that amount to nothing leave no bare `?`",
+        reason: "the resource is the same without it",
+        takes: |case, _| url::sends(case) && url::target(case).ends_with('?') && !url::path(case).contains('?'),
+    },
+    Deviation {
         rule: "a built client works without start()",
         reason: "the contract says so; the original raises",
         takes: |case, _| case["kind"] == "lifecycle" && lifecycle::uses_before_start(case),

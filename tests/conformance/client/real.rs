@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{Compared, call, compare_outcome, compare_waits, expect};
-use crate::upstream::{Step, Upstream, answer, json};
+use crate::upstream::{Step, Upstream, answer, gzip, json};
 
 pub(super) fn left_out(case: &Value) -> Option<&'static str> {
     match case["behaviour"].as_str()? {
@@ -74,6 +74,7 @@ fn script(behaviour: &str) -> Option<Vec<Vec<Step>>> {
         "stall_body" => {
             vec![vec![Step::Send(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":".to_vec()), Step::Hang]]
         }
+        "gzip" => vec![answer(200, &[("content-encoding", "gzip")], &gzip(br#"{"a":1}"#))],
         "redirect" => vec![answer(302, &[("location", "/elsewhere")], b"")],
         "503_conn_close" => {
             vec![[answer(503, &[("connection", "close")], b"{}"), close()].concat()]

@@ -49,8 +49,17 @@ pub(super) fn path(case: &Value) -> &str {
     case["path"].as_str().unwrap_or_default()
 }
 
+pub(super) fn target(case: &Value) -> &str {
+    text(&case["requested"]["target"])
+}
+
 pub(super) fn path_part(case: &Value) -> &str {
     path(case).split(['?', '#']).next().unwrap_or_default()
+}
+
+pub(super) fn ends_in_a_dot_segment(case: &Value) -> bool {
+    let base_is_a_path = !text(&case["base_url"]).contains(['?', '#']);
+    sends(case) && base_is_a_path && path_part(case).rsplit('/').next() == Some(".")
 }
 
 /// `scheme://…`, and `//…` before something that reads as a host.
