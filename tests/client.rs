@@ -50,10 +50,20 @@ async fn a_post_is_sent_once_however_it_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_post_that_fails_on_a_reused_connection_is_sent_once_too() {
+    let upstream = Upstream::scripted(vec![ok("1"), vec![Step::Close], ok("1")]).await;
+    let client = client(&upstream);
+    client.get_raw("x").await.unwrap();
+    let error = client.post_json::<Value>("items", [1]).await.unwrap_err();
+    assert!(error.is_network());
+    assert_eq!((upstream.seen().len(), upstream.connections()), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_post_with_an_idempotency_key_is_sent_again_with_the_same_key() {
     let upstream = Upstream::scripted(vec![vec![Step::Close], status(503), ok(r#"{"id":7}"#)]).await;
     let made: Value =
-        client(&upstream).post_json("items", &json!({"name": "pen"})).idempotency_key("order-17").await.unwrap();
+        client(&upstream).post_json("items", json!({"name": "pen"})).idempotency_key("order-17").await.unwrap();
     assert_eq!(made, json!({"id": 7}));
     let seen = upstream.seen();
     assert_eq!(seen.len(), 3);
@@ -415,7 +425,8 @@ async fn no_error_and_no_log_tells_a_secret() {
     let mut all = String::new();
     for steps in [
         answer(503, &[("x", "secret")], b"secret"),
-        answer(302, &[("location", "/secret")], b"secret"),
+        answer(302, &[("location", "/secret?secret")], b"secret"),
+        answer(302, &[("location", "http://secret:secret@h.example/secret?secret")], b"secret"),
         answer(200, &[("content-encoding", "gzip")], b"secret"),
         ok(r#"["secret"]"#),
         ok(&format!("\"{}\"", "secret".repeat(1000))),
@@ -425,7 +436,7 @@ async fn no_error_and_no_log_tells_a_secret() {
     ] {
         let upstream = Upstream::always(steps).await;
         let base = format!("http://secret:secret@{}/api", upstream.address());
-        let builder = FmResilientClient::builder().base_url(base).max_body_bytes(5000);
+        let builder = FmResilientClient::builder().base_url(base).max_body_bytes(5000).max_redirects(2);
         all += &format!("{builder:?}");
         let client = builder.build().unwrap();
         let draft = client.get_json::<u32>("x?token=secret").query([("key", "secret")]);
