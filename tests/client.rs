@@ -4,9 +4,14 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod upstream;
 
+#[path = "client/secrets.rs"]
+mod secrets;
+#[path = "client/tls.rs"]
+mod tls;
+
 use std::{
     error::Error as _,
-    sync::{Arc, LazyLock, Mutex},
+    sync::LazyLock,
     time::{Duration, SystemTime},
 };
 
@@ -385,83 +390,6 @@ async fn a_body_that_cannot_be_decoded_is_permanent() {
     assert_eq!((error.status().as_u16(), error.is_network(), upstream.seen().len()), (502, false, 1));
 }
 
-// Secrets.
-
-/// Everything that says something about `error`.
-fn said(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut said = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        said += &format!("{error}\n{error:?}\n{error:#?}\n");
-        next = error.source();
-    }
-    said
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn no_error_and_no_log_tells_a_secret() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let mut all = String::new();
-    for steps in [
-        answer(503, &[("x", "secret")], b"secret"),
-        answer(302, &[("location", "/secret?secret")], b"secret"),
-        answer(302, &[("location", "http://secret:secret@h.example/secret?secret")], b"secret"),
-        answer(200, &[("content-encoding", "gzip")], b"secret"),
-        ok(r#"["secret"]"#),
-        ok(&format!("\"{}\"", "secret".repeat(1000))),
-        ok("secret"),
-        vec![Step::Close],
-        vec![Step::Hang],
-    ] {
-        let upstream = Upstream::always(steps).await;
-        let base = format!("http://secret:secret@{}/api", upstream.address());
-        let builder = FmResilientClient::builder().base_url(base).max_body_bytes(5000).max_redirects(2);
-        all += &format!("{builder:?}");
-        let client = builder.build().unwrap();
-        let draft = client.get_json::<u32>("x?token=secret").query([("key", "secret")]);
-        let draft = draft.header("authorization", "secret").idempotency_key("secret").json("secret");
-        all += &format!("{client:?} {draft:?}");
-        let error: FmHttpError = draft.await.unwrap_err();
-        all += &(said(&error) + &said(&FmError::from(error)));
-        let raw = client.get_raw("x?token=secret").query([("key", "secret")]).header("authorization", "secret");
-        if let Err(error) = raw.await {
-            all += &(said(&error) + &said(&FmError::from(error)));
-        }
-        for path in ["//secret:secret@h.example/x", "../secret?secret", "secret\r\n"] {
-            all += &said(&client.get_raw(path).await.unwrap_err());
-        }
-        all += &said(&client.get_raw("x").header("secret", "secret\n").await.unwrap_err());
-    }
-    all += &said(&FmResilientClient::new("http://secret:secret@").unwrap_err());
-    all += &said(&FmResilientClient::new("http://secret:secret@h:99999?secret").unwrap_err());
-    assert!(!all.contains("secret"), "{all}");
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("trying again"), "{log}");
-    let telling: Vec<_> = log.lines().filter(|line| line.contains("secret")).collect();
-    assert!(telling.is_empty(), "{telling:#?}");
-}
-
 // Opening and closing.
 
 #[tokio::test(start_paused = true)]
@@ -558,63 +486,4 @@ fn a_client_fits_a_static_and_settings_are_checked() {
         assert!(refused.unwrap_err().is_config());
     }
     assert!(builder().timeout(Duration::MAX).retry_wait_max(u64::MAX).max_connections(usize::MAX).build().is_ok());
-}
-
-// TLS.
-
-/// A TLS server with a certificate of its own making; redirects `/down` to plain HTTP at `down`.
-async fn tls_server(down: String) -> String {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let key = tokio_rustls::rustls::pki_types::PrivateKeyDer::try_from(certified.signing_key.serialize_der()).unwrap();
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certified.cert.der().clone()], key)
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
-            let mut head = [0; 4096];
-            let length = stream.read(&mut head).await.unwrap_or(0);
-            let answer = if head[..length].starts_with(b"GET /down") {
-                format!("HTTP/1.1 302 Found\r\nlocation: {down}\r\ncontent-length: 0\r\n\r\n")
-            } else {
-                "HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n1".to_owned()
-            };
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    format!("https://{address}")
-}
-
-#[tokio::test]
-async fn certificates_are_verified_unless_told_otherwise_and_a_downgrade_is_not_followed() {
-    let plain = Upstream::always(ok("2")).await;
-    let url = tls_server(plain.url()).await;
-    let unverified = FmResilientClient::builder().base_url(&url).verify(false).max_redirects(5).build().unwrap();
-    assert_eq!(unverified.get_json::<u32>("x").await.unwrap(), 1);
-    let error = unverified.get_raw("down").header("authorization", "secret").await.unwrap_err();
-    assert_eq!(error.status().map(|status| status.as_u16()), Some(302));
-    assert_eq!(plain.connections(), 0);
-    assert!(
-        tokio_rustls::rustls::crypto::CryptoProvider::get_default().is_none(),
-        "the client installed a crypto provider for the whole process"
-    );
-}
-
-#[tokio::test]
-async fn a_certificate_nobody_vouches_for_is_a_network_error() {
-    let url = tls_server(String::new()).await;
-    match FmResilientClient::builder().base_url(&url).retry_attempts(1).build() {
-        Ok(client) => assert!(client.get_raw("x").await.unwrap_err().is_network()),
-        // A machine without any certificates can't verify, and says so.
-        Err(error) => assert!(error.is_config(), "{error:?}"),
-    }
 }

@@ -50,6 +50,20 @@ pub enum FmClientError {
 }
 
 /// What is known about a request that was sent and failed.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::FmClientError;
+/// # use std::time::Duration;
+/// fn wait(error: &FmClientError) -> Option<Duration> {
+///     match error {
+///         FmClientError::Status(failure) if failure.status().is_some_and(|status| status == 503) => failure.retry_after(),
+///         _ => None,
+///     }
+/// }
+/// # assert_eq!(wait(&FmClientError::Closed), None);
+/// ```
 #[derive(Clone)]
 pub struct FmFailure {
     inner: Arc<Inner>,

@@ -204,6 +204,16 @@ impl FmResilientClient {
     /// # Errors
     ///
     /// As [`get_json`](Self::get_json).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use memory_core::{FmHttpError, FmResilientClient};
+    /// # async fn example(upstream: FmResilientClient) -> Result<(), FmHttpError> {
+    /// let (): () = upstream.put_json("items/7", &["pen"]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn put_json<T: DeserializeOwned>(&self, path: impl AsRef<str>, body: impl Serialize) -> FmJsonRequest<T> {
         FmJsonRequest::new(&self.shared, Method::PUT, path.as_ref()).json(body)
     }
@@ -213,6 +223,16 @@ impl FmResilientClient {
     /// # Errors
     ///
     /// As [`get_json`](Self::get_json).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use memory_core::{FmHttpError, FmResilientClient};
+    /// # async fn example(upstream: FmResilientClient) -> Result<(), FmHttpError> {
+    /// let left: u64 = upstream.patch_json("items/7", &[("pens", 2)]).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn patch_json<T: DeserializeOwned>(&self, path: impl AsRef<str>, body: impl Serialize) -> FmJsonRequest<T> {
         FmJsonRequest::new(&self.shared, Method::PATCH, path.as_ref()).json(body)
     }
@@ -222,6 +242,16 @@ impl FmResilientClient {
     /// # Errors
     ///
     /// As [`get_json`](Self::get_json).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use memory_core::{FmHttpError, FmResilientClient};
+    /// # async fn example(upstream: FmResilientClient) -> Result<(), FmHttpError> {
+    /// let (): () = upstream.delete_json("items/7").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delete_json<T: DeserializeOwned>(&self, path: impl AsRef<str>) -> FmJsonRequest<T> {
         FmJsonRequest::new(&self.shared, Method::DELETE, path.as_ref())
     }

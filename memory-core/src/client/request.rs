@@ -39,6 +39,17 @@ pub(crate) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempot
 ///
 /// Dropping the future ends the attempt under way, or the wait for the next one; nothing is sent after that. Whether the
 /// upstream acted on what it had received is unknown.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use memory_core::{FmHttpError, FmResilientClient};
+/// # async fn example(upstream: FmResilientClient) -> Result<(), FmHttpError> {
+/// let request = upstream.get_json::<Vec<String>>("names?sorted=true");
+/// let names = request.query([("starts", "a")]).header("accept-language", "en").timeout(0.5).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a request is sent when it is awaited"]
 pub struct FmJsonRequest<T> {
     draft: Draft,
@@ -52,6 +63,15 @@ pub struct FmJsonRequest<T> {
 /// # Cancel safety
 ///
 /// Dropping the future ends the attempt under way, or the wait for the next one; nothing is sent after that.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use memory_core::{FmBody, FmClientError, FmResilientClient};
+/// # async fn example(upstream: FmResilientClient) -> Result<FmBody, FmClientError> {
+/// upstream.get_raw("motd").header("accept", "text/plain").timeout(2).await
+/// # }
+/// ```
 #[must_use = "a request is sent when it is awaited"]
 pub struct FmRawRequest {
     draft: Draft,
