@@ -4,7 +4,11 @@
 //! Each file prints how many cases ran, matched and were left out, by which rule.
 
 mod cache_manager;
+mod client;
 mod lru;
 mod report;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/upstream.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
+mod upstream;
