@@ -125,7 +125,7 @@ pub trait LocalTier: Send + Sync + 'static {
     /// Removes what `doomed` picks; how many went.
     fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64;
     /// How many entries there are; approximate while writes are under way.
-    fn len(&self) -> u64;
+    fn entry_count(&self) -> u64;
     /// How many entries the bound has pushed out so far.
     fn evictions(&self) -> u64;
     /// How the weight of `value` is found, for [`Entry::weight`].
