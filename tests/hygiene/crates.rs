@@ -10,23 +10,23 @@ use std::{
 use crate::transform::Shape;
 
 /// One way to use the shapes.
-pub struct Variant {
-    pub name: &'static str,
+pub(crate) struct Variant {
+    pub(crate) name: &'static str,
     /// What memory-core is called there, where it has another name.
-    pub root: Option<&'static str>,
+    pub(crate) root: Option<&'static str>,
     /// Whether the standard crates are hidden.
-    pub shadows: bool,
-    pub lints: &'static str,
+    pub(crate) shadows: bool,
+    pub(crate) lints: &'static str,
 }
 
 /// The generated workspace.
-pub struct House {
+pub(crate) struct House {
     folder: PathBuf,
 }
 
 impl House {
     /// Writes everything; files that stay as they are keep their time, so that cargo has less to do.
-    pub fn make(shapes: &[Shape], variants: &[Variant]) -> Self {
+    pub(crate) fn make(shapes: &[Shape], variants: &[Variant]) -> Self {
         let house = Self { folder: workspace().join("target/hygiene") };
         let root = fs::read_to_string(workspace().join("Cargo.toml")).expect("the manifest");
         let shared = section(&root, "workspace.dependencies")
@@ -66,17 +66,17 @@ impl House {
     }
 
     /// Builds a variant.
-    pub fn build(&self, variant: &Variant) {
+    pub(crate) fn build(&self, variant: &Variant) {
         self.cargo(&["build", "--quiet", "--package", variant.name]);
     }
 
     /// Lints a variant.
-    pub fn clippy(&self, variant: &Variant) {
+    pub(crate) fn clippy(&self, variant: &Variant) {
         self.cargo(&["clippy", "--quiet", "--no-deps", "--package", variant.name]);
     }
 
     /// Runs one shape of a variant.
-    pub fn run(&self, variant: &Variant, shape: &Shape) {
+    pub(crate) fn run(&self, variant: &Variant, shape: &Shape) {
         let program = self.target().join("debug").join(variant.name);
         let output = Command::new(program).arg(&shape.name).output().expect("the program runs");
         assert!(output.status.success(), "{}: {} failed:\n{}", variant.name, shape.name, told(&output));

@@ -8,15 +8,15 @@ const ATTRIBUTES: [&str; 5] = ["memorize", "fm_lru", "cached_singleton", "defaul
 const DERIVES: [(&str, &str); 2] = [("CacheKey", "cache_key"), ("Retryable", "retryable")];
 
 /// A program of `tests/ui/pass`.
-pub struct Shape {
+pub(crate) struct Shape {
     /// Its module: `memorize_plain`.
-    pub name: String,
-    pub source: String,
+    pub(crate) name: String,
+    pub(crate) source: String,
 }
 
 impl Shape {
     /// All of them, in order.
-    pub fn all() -> Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/pass");
         let mut shapes: Vec<Self> = files(&root).iter().flat_map(|part| files(part)).map(|file| Self::read(&file)).collect();
         shapes.sort_by(|one, other| one.name.cmp(&other.name));
@@ -31,7 +31,7 @@ impl Shape {
     }
 
     /// The shape as a module, for a crate where memory-core is called `root`.
-    pub fn module(&self, root: Option<&str>, shadows: bool) -> String {
+    pub(crate) fn module(&self, root: Option<&str>, shadows: bool) -> String {
         let mut source = words(&self.source, "crate::", &['$'], &format!("crate::{}::", self.name));
         source = source.replace("\nasync fn main()", "\npub async fn main()");
         source = source.replace("\nfn main()", "\npub fn main()");
@@ -73,9 +73,8 @@ fn attributes(source: &str, root: &str) -> (String, usize) {
     let mut found = 0;
     let mut rest = source;
     while let Some(at) = rest.find("#[") {
-        let line_start = rest[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        let is_comment = rest[line_start..at].contains("//");
         out.push_str(&rest[..at + 2]);
+        let is_comment = out.lines().next_back().is_some_and(|line| line.trim_start().starts_with("//"));
         rest = &rest[at + 2..];
         let path_end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(rest.len());
         let (path, after) = rest.split_at(path_end);
