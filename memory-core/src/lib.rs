@@ -18,6 +18,8 @@ mod singleton;
 mod time;
 
 pub use error::FmError;
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::{Retryable, default_retry, retry};
 #[cfg(feature = "client")]
 pub use reqwest;
 #[cfg(feature = "retry")]

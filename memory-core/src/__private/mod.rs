@@ -1,1 +1,3 @@
 //! Under construction.
+#[cfg(feature = "retry")]
+pub mod retry;

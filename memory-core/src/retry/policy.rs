@@ -58,14 +58,7 @@ pub struct Retry<When = Unsaid, Hook = Silent, Exhausted = Original, Timed = Unt
 /// # }
 /// ```
 pub fn retry() -> Retry {
-    let plan = Plan {
-        stop: stop_after_retries(3),
-        wait: no_wait(),
-        jitter: Jitter::None,
-        deadline: None,
-        attempt_timeout: None,
-        seed: None,
-    };
+    let plan = Plan::new(stop_after_retries(3), no_wait());
     Retry { plan, when: Unsaid, hook: Silent, exhausted: Original, timed: Untimed }
 }
 
