@@ -98,7 +98,9 @@ impl Attempts {
             None if !again => return Next::Done,
             Some(Limit::Attempt) | None => {}
         }
-        self.attempts.next_wait().map_or(Next::Exhausted, Next::After)
+        let Some(wait) = self.attempts.next_wait() else { return Next::Exhausted };
+        policy::log(self.made(), wait);
+        Next::After(wait)
     }
 
     pub fn made(&self) -> u32 {

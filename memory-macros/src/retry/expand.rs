@@ -22,17 +22,21 @@ use super::{
 //     async fn f(a: A, b: &mut B) -> Result<T, E> {
 //         let mut attempts = Plan::new(STOP, WAIT).begin();
 //         loop {
-//             let argument0 = owned(Copies(&a).duplicate());
-//             let attempt = async { let a = argument0; let b = &mut *b; BODY };
-//             let outcome = outcome(attempt.await);
-//             match attempts.next(asks(&outcome, predicate)) {
-//                 Next::Done | Next::Exhausted => break outcome,
-//                 Next::After(wait) => {
-//                     before_sleep(&outcome, attempts.made(), wait, hook);
-//                     drop(outcome);
-//                     pause(wait).await;
+//             let wait = {                        // a scope: nothing of the attempt lives on during the wait
+//                 let fresh0 = owned(Copies(&a).duplicate());
+//                 let attempt = async { let a = fresh0; let b = &mut *b; BODY };
+//                 let outcome = outcome(attempt.await);
+//                 let again = asks(&outcome, predicate);
+//                 match attempts.next(again) {
+//                     Next::Done => break outcome,
+//                     Next::Exhausted => break outcome,
+//                     Next::After(wait) => {
+//                         before_sleep(&outcome, attempts.made(), wait, hook);
+//                         wait
+//                     }
 //                 }
-//             }
+//             };
+//             pause(wait).await;
 //         }
 //     }
 /// The function, with a body that calls the one that was written.
@@ -63,6 +67,7 @@ struct Names {
     attempts: Ident,
     attempt: Ident,
     outcome: Ident,
+    again: Ident,
     wait: Ident,
     error: Ident,
 }
@@ -77,6 +82,7 @@ impl Names {
             attempts: local("attempts"),
             attempt: local("attempt"),
             outcome: local("outcome"),
+            again: local("again"),
             wait: local("wait"),
             error: local("error"),
         }
@@ -93,24 +99,26 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     /// The loop, as the statements of a block.
     fn retried(&self) -> TokenStream {
-        let Names { private, attempts, outcome, wait, .. } = self.names;
+        let Names { private, attempts, outcome, again, wait, .. } = self.names;
         let (plan, fresh, attempt) = (self.plan(), self.fresh_arguments(), self.attempt());
-        let (again, exhausted, hook, pause) = (self.again(), self.exhausted(), self.hook(), self.pause());
+        let (judgement, exhausted, hook, pause) = (self.judgement(), self.exhausted(), self.hook(), self.pause());
         quote! {
             let mut #attempts = #plan;
             loop {
-                #fresh
-                #attempt
-                #again
-                match #attempts.next(again) {
-                    #private::Next::Done => break #outcome,
-                    #private::Next::Exhausted => #exhausted,
-                    #private::Next::After(#wait) => {
-                        #hook
-                        #private::std::mem::drop(#outcome);
-                        #pause
+                let #wait = {
+                    #fresh
+                    #attempt
+                    let #again = #judgement;
+                    match #attempts.next(#again) {
+                        #private::Next::Done => break #outcome,
+                        #private::Next::Exhausted => #exhausted,
+                        #private::Next::After(#wait) => {
+                            #hook
+                            #wait
+                        }
                     }
-                }
+                };
+                #pause
             }
         }
     }
@@ -131,7 +139,7 @@ impl Expansion<'_> {
     /// What the next run of the body consumes.
     fn fresh_arguments(&self) -> TokenStream {
         let Names { private, this, .. } = self.names;
-        let clone = |fresh: &Ident, original: TokenStream, span: Span| {
+        let clone = |fresh: TokenStream, original: TokenStream, span: Span| {
             quote_spanned! {span=>
                 let #fresh = {
                     #[allow(unused_imports)]
@@ -142,12 +150,16 @@ impl Expansion<'_> {
         };
         let myself = match &self.shape.myself {
             Myself::Captured => TokenStream::new(),
-            Myself::Cloned(receiver) => clone(this, quote!(self), receiver.self_token.span.resolved_at(Span::mixed_site())),
+            Myself::Cloned(receiver) => {
+                let mutable = receiver.mutability;
+                clone(quote!(#mutable #this), quote!(self), receiver.self_token.span.resolved_at(Span::mixed_site()))
+            }
             Myself::Reborrowed => quote!(let #this = &mut *self;),
         };
         let arguments = self.shape.arguments.iter().enumerate().filter_map(|(at, argument)| match argument {
             Argument::Cloned { name, pattern } => {
-                Some(clone(&fresh(at), quote!(#name), pattern.span().resolved_at(Span::mixed_site())))
+                let fresh = fresh(at);
+                Some(clone(quote!(#fresh), quote!(#name), pattern.span().resolved_at(Span::mixed_site())))
             }
             Argument::Reborrowed { .. } | Argument::Kept { .. } => None,
         });
@@ -159,7 +171,8 @@ impl Expansion<'_> {
         let bindings = self.shape.arguments.iter().enumerate().filter_map(|(at, argument)| match argument {
             Argument::Cloned { pattern, .. } => {
                 let fresh = fresh(at);
-                Some(quote!(let #pattern = #fresh;))
+                let unused = self.is_mentioned(pattern).then(|| quote!(#[allow(unused_variables)]));
+                Some(quote!(#unused let #pattern = #fresh;))
             }
             Argument::Reborrowed { name, mutable } => {
                 let mutable = mutable.then(|| quote!(mut));
@@ -168,6 +181,15 @@ impl Expansion<'_> {
             Argument::Kept { rebound } => rebound.as_ref().map(|name| quote!(let mut #name = #name;)),
         });
         quote!(#(#bindings)*)
+    }
+
+    /// Whether an expression of the attribute uses an argument, which the body then need not.
+    fn is_mentioned(&self, pattern: &Pat) -> bool {
+        let Pat::Ident(pattern) = pattern else { return false };
+        let Config { stop, wait, predicate, attempt_timeout, deadline, before_sleep, reraise, .. } = self.config;
+        let timeout = attempt_timeout.as_ref().map(|(_, timeout)| timeout);
+        let reraise = reraise.as_ref().map(|(_, reraise)| reraise);
+        mentions(quote!(#stop #wait #predicate #timeout #deadline #before_sleep #reraise), &pattern.ident)
     }
 
     /// One run of the body; ends with `outcome` bound to a `Result`.
@@ -202,15 +224,15 @@ impl Expansion<'_> {
 
     /// The attempt, awaited within its limits.
     fn awaited(&self) -> TokenStream {
-        let Names { private, attempts, attempt, .. } = self.names;
+        let Names { private, attempts, attempt, error, .. } = self.names;
         let limit = match (&self.config.attempt_timeout, &self.config.deadline) {
             (None, None) => return quote!(#attempt.await),
-            (Some(_), _) => quote!(#private::must_expire(error.expires())),
-            (None, Some(_)) => quote!(#private::may_expire(error.expires())),
+            (Some(_), _) => quote!(#private::must_expire(#error.expires())),
+            (None, Some(_)) => quote!(#private::may_expire(#error.expires())),
         };
         let span = self.returned().map_or_else(Span::call_site, Spanned::span).resolved_at(Span::mixed_site());
         let limit = quote_spanned! {span=>
-            |error| {
+            |#error| {
                 #[allow(unused_imports)]
                 use #private::NeverExpires as _;
                 #limit
@@ -245,20 +267,20 @@ impl Expansion<'_> {
         ty
     }
 
-    /// `let again = ..`: whether the predicate asks for another call.
-    fn again(&self) -> TokenStream {
+    /// Whether the predicate asks for another call.
+    fn judgement(&self) -> TokenStream {
         let Names { private, outcome, error, .. } = self.names;
         let Some(predicate) = &self.config.predicate else {
             let span = self.returned().map_or_else(Span::call_site, Spanned::span).resolved_at(Span::mixed_site());
             return quote_spanned! {span=>
-                let again = match &#outcome {
+                match &#outcome {
                     #private::std::result::Result::Ok(_) => false,
                     #private::std::result::Result::Err(#error) => {
                         #[allow(unused_imports)]
                         use #private::{AskAny as _, AskError as _, AskLocal as _, AskRetryable as _, AskShared as _};
                         #private::judged((&&&&&#private::Ask(#error)).ask())
                     }
-                };
+                }
             };
         };
         let mut predicate = predicate.clone();
@@ -267,7 +289,7 @@ impl Expansion<'_> {
             Expr::Closure(closure) if !is_typed(closure) => quote!(asks_typed),
             _ => quote!(asks),
         };
-        quote_spanned!(predicate.span().resolved_at(Span::mixed_site())=> let again = #private::#asks(&#outcome, #predicate);)
+        quote_spanned!(predicate.span().resolved_at(Span::mixed_site())=> #private::#asks(&#outcome, #predicate))
     }
 
     /// Where the retries are exhausted.
@@ -295,6 +317,14 @@ impl Expansion<'_> {
             _ => quote!(#private::pause(#wait).await;),
         }
     }
+}
+
+fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == *name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        _ => false,
+    })
 }
 
 /// The clone of the argument at this place.
