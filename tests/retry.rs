@@ -343,7 +343,9 @@ fn every_wait_waits() {
     assert_eq!(seconds(exponential_backoff().max(4) + fixed(0.5)), [1.5, 2.5, 4.5, 4.5, 4.5]);
     for _ in 0..100 {
         assert!(seconds(random_between(1, 2)).iter().all(|wait| (1.0..=2.0).contains(wait)));
-        assert!(seconds(full_jitter().multiplier(2).max(8)).iter().zip([2.0, 4.0, 8.0]).all(|(wait, max)| *wait <= max));
+        assert!(
+            seconds(full_jitter().multiplier(2).max(8)).iter().zip([2.0, 4.0, 8.0]).all(|(wait, max)| *wait <= max)
+        );
         assert!(seconds(decorrelated_jitter().max(8)).iter().all(|wait| (1.0..=8.0).contains(wait)));
     }
 }
@@ -524,7 +526,11 @@ async fn trait_methods_are_retried() {
 #[tokio::test(start_paused = true)]
 async fn generic_functions_and_opaque_values_are_retried() {
     #[retry(stop = stop_after_retries(N))]
-    async fn call<'a, T, E, const N: u32>(calls: &'a Calls, value: &'a T, make: fn() -> E) -> Result<impl Display + 'a, E>
+    async fn call<'a, T, E, const N: u32>(
+        calls: &'a Calls,
+        value: &'a T,
+        make: fn() -> E,
+    ) -> Result<impl Display + 'a, E>
     where
         T: Display + Sync + ?Sized,
         E: Error + 'static,

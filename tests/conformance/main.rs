@@ -3,4 +3,7 @@
 //! The cases are in `tests/vectors`, or in the folder that `VECTORS_DIR` names: any cases of the same schema can be run.
 //! Each file prints how many cases ran, matched and were left out, by which rule.
 
+mod backoff;
 mod report;
+mod retry;
+mod upstream;

@@ -18,7 +18,11 @@ struct Known {
 const EXPONENTIAL: &[&str] = &["multiplier", "min", "max", "exp_base"];
 const BOUNDS: &[&str] = &["min", "max"];
 const KNOWN: [Known; 9] = [
-    Known { block: "exponential_backoff", positions: &[], settings: &["multiplier", "min", "max", "exp_base", "jitter"] },
+    Known {
+        block: "exponential_backoff",
+        positions: &[],
+        settings: &["multiplier", "min", "max", "exp_base", "jitter"],
+    },
     Known { block: "full_jitter", positions: &[], settings: EXPONENTIAL },
     Known { block: "decorrelated_jitter", positions: &[], settings: BOUNDS_AND_MULTIPLIER },
     Known { block: "incrementing", positions: &["start", "increment", "max"], settings: &[] },
@@ -78,7 +82,9 @@ fn settle(call: &ExprCall) -> syn::Result<Expr> {
         let position = positions.iter().position(|position| name == position);
         match position.map(|at| at.checked_sub(positional.len())) {
             Some(Some(slot)) => slots[slot] = Some(value),
-            Some(None) => return Err(syn::Error::new(name.span(), format!("`{name}` is given twice: keep one of them"))),
+            Some(None) => {
+                return Err(syn::Error::new(name.span(), format!("`{name}` is given twice: keep one of them")));
+            }
             None => {
                 check_setting(allowed, &name)?;
                 settings.push((name, value));
@@ -91,9 +97,7 @@ fn settle(call: &ExprCall) -> syn::Result<Expr> {
     }
     let func = &call.func;
     let made: Expr = parse_quote_spanned!(call.span()=> #func(#(#positional),*));
-    Ok(settings.into_iter().fold(made, |made, (name, value)| {
-        parse_quote_spanned!(name.span()=> #made.#name(#value))
-    }))
+    Ok(settings.into_iter().fold(made, |made, (name, value)| parse_quote_spanned!(name.span()=> #made.#name(#value))))
 }
 
 type Named = Vec<(Ident, Expr)>;
@@ -129,8 +133,7 @@ fn check_setting(known: Option<&Known>, name: &Ident) -> syn::Result<()> {
     if known.settings.iter().any(|setting| name == setting) {
         return Ok(());
     }
-    let all: Vec<String> =
-        known.positions.iter().chain(known.settings).map(|setting| format!("`{setting}`")).collect();
+    let all: Vec<String> = known.positions.iter().chain(known.settings).map(|setting| format!("`{setting}`")).collect();
     let message = format!("`{}` has no setting `{name}`; it takes {}", known.block, all.join(", "));
     Err(syn::Error::new(name.span(), message))
 }

@@ -147,9 +147,7 @@ fn argument(at: usize, pattern: &Pat, ty: &Type) -> Argument {
             }
         }
         // A plain name stays in the signature, where rustdoc shows it; a leading underscore says that it is not used.
-        (Pat::Ident(PatIdent { ident, subpat: None, by_ref: None, .. }), _)
-            if !ident.to_string().starts_with('_') =>
-        {
+        (Pat::Ident(PatIdent { ident, subpat: None, by_ref: None, .. }), _) if !ident.to_string().starts_with('_') => {
             Argument::Cloned { name: ident.clone(), pattern: Box::new(pattern.clone()) }
         }
         _ => Argument::Cloned { name: fresh(), pattern: Box::new(pattern.clone()) },
