@@ -357,16 +357,20 @@ impl Observed {
         if self.log.hooked.len() == sleeps.len() {
             check(same(&self.log.hooked, &sleeps, 1e-9), format!("hooked {:?} for {sleeps:?}", self.log.hooked));
         }
-        // The original notes this after failed calls only.
-        let delay = case["statistics"]["delay_since_first_attempt"].as_f64();
-        if let (Some(delay), Err(_)) = (delay, outcome) {
-            let elapsed = self.elapsed.as_secs_f64();
-            check((elapsed - delay).abs() < 1e-2, format!("{elapsed} s for {delay} s"));
-        }
+        let expected = sleeps.iter().sum::<f64>() + took(case, self.log.calls);
+        let elapsed = self.elapsed.as_secs_f64();
+        check((elapsed - expected).abs() < 1e-2, format!("{elapsed} s for {expected} s"));
         let result = described(outcome);
         check(result == case["result"], format!("{result} for {}", case["result"]));
         differences
     }
+}
+
+/// How long the calls themselves took.
+fn took(case: &Value, calls: usize) -> f64 {
+    let script = case["script"].as_array().map_or(&[][..], Vec::as_slice);
+    let outcomes = (0..calls).filter_map(|call| script.get(call).or(script.last()));
+    outcomes.filter_map(|outcome| outcome["took"].as_f64()).sum()
 }
 
 fn same(actual: &[Duration], expected: &[f64], tolerance: f64) -> bool {
