@@ -139,20 +139,19 @@ pub fn before_sleep<T, E>(outcome: &Result<T, E>, attempt: u32, wait: Duration, 
     label = "only a `Result` can be seen to fail"
 )]
 pub trait Outcome {
-    type Value;
-    type Error;
-    fn into_result(self) -> Result<Self::Value, Self::Error>;
+    type Itself;
+    fn into_result(self) -> Self::Itself;
 }
 
 impl<T, E> Outcome for Result<T, E> {
-    type Value = T;
-    type Error = E;
+    type Itself = Self;
     fn into_result(self) -> Self {
         self
     }
 }
 
-pub fn outcome<R: Outcome>(outcome: R) -> Result<R::Value, R::Error> {
+/// Nothing but a check; its type is unknown where it fails, so that no other error follows.
+pub fn outcome<R: Outcome>(outcome: R) -> R::Itself {
     outcome.into_result()
 }
 
@@ -208,7 +207,7 @@ where
 /// The answer of a candidate that took the error.
 pub struct Judged(bool);
 
-/// Stands for every error type that can be judged.
+/// Stands for every type that can do what is asked for.
 pub struct Known;
 
 impl Judgeable for Known {}
@@ -306,20 +305,15 @@ pub struct NotClone<T>(PhantomData<T>);
 
 pub struct Duplicate<T>(T);
 
+// The argument is a parameter, not `Self`: the compiler would propose to demand this trait of a generic argument.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is taken by value and retried, so it must be `Clone`",
+    message = "`{T}` is taken by value and retried, so it must be `Clone`",
     label = "each attempt gets a clone of this argument",
-    note = "take a reference (`&{Self}`, `&mut {Self}`), or share it in an `Arc`"
+    note = "take a reference (`&{T}`, `&mut {T}`), or share it in an `Arc`"
 )]
-pub trait Again: Sized {
-    /// Never called: no type but [`Known`] implements this.
-    fn again(not: NotClone<Self>) -> Self;
-}
-
-impl Again for Known {
-    fn again(_: NotClone<Self>) -> Self {
-        Self
-    }
+pub trait Again<T> {
+    /// Never called: nothing implements this.
+    fn again(not: NotClone<T>) -> T;
 }
 
 pub trait Duplicated {
@@ -334,10 +328,13 @@ impl<T> Duplicated for Duplicate<T> {
     }
 }
 
-impl<T: Again> Duplicated for NotClone<T> {
+impl<T> Duplicated for NotClone<T>
+where
+    Known: Again<T>,
+{
     type Value = T;
     fn into_value(self) -> T {
-        T::again(self)
+        Known::again(self)
     }
 }
 

@@ -11,7 +11,7 @@ use syn::{
 use super::{
     blocks::block_name,
     parse::Config,
-    shape::{Argument, Kind, Myself, Shape},
+    shape::{self, Argument, Kind, Myself, Shape},
 };
 
 // Input:
@@ -73,6 +73,15 @@ struct Names {
 }
 
 impl Names {
+    /// The path to the run-time support, pointing at what the user wrote: there an unmet bound is reported.
+    fn private_at(&self, span: Span) -> TokenStream {
+        let at = |mut token: TokenTree| {
+            token.set_span(token.span().located_at(span));
+            token
+        };
+        self.private.clone().into_iter().map(at).collect()
+    }
+
     fn new(config: &Config) -> Self {
         let krate = &config.krate;
         let local = |name| Ident::new(name, Span::mixed_site());
@@ -138,8 +147,9 @@ impl Expansion<'_> {
 
     /// What the next run of the body consumes.
     fn fresh_arguments(&self) -> TokenStream {
-        let Names { private, this, .. } = self.names;
+        let this = &self.names.this;
         let clone = |fresh: TokenStream, original: TokenStream, span: Span| {
+            let (private, span) = (self.names.private_at(span), span.resolved_at(Span::mixed_site()));
             quote_spanned! {span=>
                 let #fresh = {
                     #[allow(unused_imports)]
@@ -152,14 +162,14 @@ impl Expansion<'_> {
             Myself::Captured => TokenStream::new(),
             Myself::Cloned(receiver) => {
                 let mutable = receiver.mutability;
-                clone(quote!(#mutable #this), quote!(self), receiver.self_token.span.resolved_at(Span::mixed_site()))
+                clone(quote!(#mutable #this), quote!(self), receiver.self_token.span)
             }
             Myself::Reborrowed => quote!(let #this = &mut *self;),
         };
         let arguments = self.shape.arguments.iter().enumerate().filter_map(|(at, argument)| match argument {
             Argument::Cloned { name, pattern } => {
                 let fresh = fresh(at);
-                Some(clone(quote!(#fresh), quote!(#name), pattern.span().resolved_at(Span::mixed_site())))
+                Some(clone(quote!(#fresh), quote!(#name), pattern.span()))
             }
             Argument::Reborrowed { .. } | Argument::Kept { .. } => None,
         });
@@ -194,10 +204,13 @@ impl Expansion<'_> {
 
     /// One run of the body; ends with `outcome` bound to a `Result`.
     fn attempt(&self) -> TokenStream {
-        let Names { private, attempt, outcome, .. } = self.names;
+        let Names { attempt, outcome, .. } = self.names;
         let (bindings, body) = (self.bindings(), &self.function.block);
-        let span = self.returned().map_or_else(Span::call_site, Spanned::span).resolved_at(Span::mixed_site());
-        let checked = |run: TokenStream| quote_spanned!(span=> let #outcome = #private::outcome(#run););
+        let span = self.returned().map_or_else(Span::call_site, Spanned::span);
+        let private = self.names.private_at(span);
+        let ty = self.output().map(|output| quote!(: #output));
+        let span = span.resolved_at(Span::mixed_site());
+        let checked = |run: TokenStream| quote_spanned!(span=> let #outcome #ty = #private::outcome(#run););
         match self.shape.kind {
             Kind::Blocking => {
                 let returned = self.nameable_returned();
@@ -222,15 +235,33 @@ impl Expansion<'_> {
         }
     }
 
+    /// What the future resolves to that the function makes; nothing else would tell the type of its error.
+    fn output(&self) -> Option<Type> {
+        let mut output = match self.shape.kind {
+            Kind::Boxed | Kind::Future => shape::output(self.returned()?)?.clone(),
+            Kind::Async | Kind::Blocking => return None,
+        };
+        EraseImplTrait.visit_type_mut(&mut output);
+        Some(output)
+    }
+
+    /// Where the error type is written, as far as that can be seen.
+    fn error_span(&self) -> Span {
+        let ty = self.output().or_else(|| self.returned().cloned());
+        ty.map_or_else(Span::call_site, |ty| shape::error_type(&ty).unwrap_or(&ty).span())
+    }
+
     /// The attempt, awaited within its limits.
     fn awaited(&self) -> TokenStream {
-        let Names { private, attempts, attempt, error, .. } = self.names;
+        let Names { attempts, attempt, error, .. } = self.names;
+        let span = self.error_span();
+        let private = self.names.private_at(span);
         let limit = match (&self.config.attempt_timeout, &self.config.deadline) {
             (None, None) => return quote!(#attempt.await),
-            (Some(_), _) => quote!(#private::must_expire(#error.expires())),
+            (Some(_), _) => quote_spanned!(span=> #private::must_expire(#error.expires())),
             (None, Some(_)) => quote!(#private::may_expire(#error.expires())),
         };
-        let span = self.returned().map_or_else(Span::call_site, Spanned::span).resolved_at(Span::mixed_site());
+        let span = span.resolved_at(Span::mixed_site());
         let limit = quote_spanned! {span=>
             |#error| {
                 #[allow(unused_imports)]
@@ -271,7 +302,8 @@ impl Expansion<'_> {
     fn judgement(&self) -> TokenStream {
         let Names { private, outcome, error, .. } = self.names;
         let Some(predicate) = &self.config.predicate else {
-            let span = self.returned().map_or_else(Span::call_site, Spanned::span).resolved_at(Span::mixed_site());
+            let span = self.error_span();
+            let (private, span) = (self.names.private_at(span), span.resolved_at(Span::mixed_site()));
             return quote_spanned! {span=>
                 match &#outcome {
                     #private::std::result::Result::Ok(_) => false,
@@ -294,8 +326,10 @@ impl Expansion<'_> {
 
     /// Where the retries are exhausted.
     fn exhausted(&self) -> TokenStream {
-        let Names { private, attempts, outcome, .. } = self.names;
-        let Some((span, reraise)) = &self.config.reraise else { return quote!(break #outcome) };
+        let Names { attempts, outcome, .. } = self.names;
+        let Some((_, reraise)) = &self.config.reraise else { return quote!(break #outcome) };
+        let span = self.error_span();
+        let private = self.names.private_at(span);
         quote_spanned! {span.resolved_at(Span::mixed_site())=> {
             #[allow(unused_imports)]
             use #private::NeverWraps as _;

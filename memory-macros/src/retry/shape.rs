@@ -94,12 +94,52 @@ fn is_boxed_future(ty: &Type) -> bool {
     }
 }
 
-fn inside(arguments: &PathArguments) -> Option<&Type> {
-    let PathArguments::AngleBracketed(arguments) = arguments else { return None };
-    match arguments.args.first() {
-        Some(GenericArgument::Type(ty)) => Some(ty),
+/// `T` in a type that is a future of `T`.
+pub(crate) fn output(ty: &Type) -> Option<&Type> {
+    let bounds = match ty {
+        Type::ImplTrait(ty) => &ty.bounds,
+        Type::TraitObject(ty) => &ty.bounds,
+        Type::Path(path) => {
+            let last = path.path.segments.last()?;
+            return match last.ident.to_string().as_str() {
+                "Pin" | "Box" => output(inside(&last.arguments)?),
+                _ => inside(&last.arguments),
+            };
+        }
+        _ => return None,
+    };
+    let futures = bounds.iter().filter_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last().filter(|last| last.ident == "Future"),
+        _ => None,
+    });
+    futures.filter_map(|future| arguments_of(&future.arguments)).flatten().find_map(|argument| match argument {
+        GenericArgument::AssocType(assoc) if assoc.ident == "Output" => Some(&assoc.ty),
+        _ => None,
+    })
+}
+
+/// `E` in `Result<T, E>`, where it is spelled out.
+pub(crate) fn error_type(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let types = arguments_of(&path.path.segments.last()?.arguments)?.filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    types.skip(1).last()
+}
+
+fn arguments_of(arguments: &PathArguments) -> Option<impl Iterator<Item = &GenericArgument>> {
+    match arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
         _ => None,
     }
+}
+
+fn inside(arguments: &PathArguments) -> Option<&Type> {
+    arguments_of(arguments)?.find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
 }
 
 /// `impl Future<..>` or `dyn Future<..>`.
