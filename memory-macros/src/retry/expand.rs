@@ -253,12 +253,15 @@ impl Expansion<'_> {
 
     /// The attempt, awaited within its limits.
     fn awaited(&self) -> TokenStream {
-        let Names { attempts, attempt, error, .. } = self.names;
-        let span = self.error_span();
+        let Names { attempts, attempt, .. } = self.names;
+        let span = self.config.attempt_timeout.as_ref().map_or_else(Span::call_site, |(span, _)| *span);
+        let error = &Ident::new("error", span.resolved_at(Span::mixed_site()));
         let private = self.names.private_at(span);
         let limit = match (&self.config.attempt_timeout, &self.config.deadline) {
             (None, None) => return quote!(#attempt.await),
-            (Some(_), _) => quote_spanned!(span=> #private::must_expire(#error.expires())),
+            (Some(_), _) => {
+                quote_spanned!(span.resolved_at(Span::mixed_site())=> #private::must_expire(#error.expires()))
+            }
             (None, Some(_)) => quote!(#private::may_expire(#error.expires())),
         };
         let span = span.resolved_at(Span::mixed_site());

@@ -5,6 +5,8 @@ mod expand;
 mod order;
 mod parse;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;

@@ -57,10 +57,7 @@ pub(crate) fn of(function: &ItemFn, config: &Config) -> syn::Result<Shape> {
     if let Some(constness) = &function.sig.constness {
         return Err(syn::Error::new(constness.span(), "a `const fn` can't be retried: remove `const`"));
     }
-    if let ReturnType::Default = function.sig.output {
-        let message = "a retried function returns a `Result`: only then can it be seen to fail";
-        return Err(syn::Error::new(function.sig.ident.span(), message));
-    }
+    returns_a_result(function, kind)?;
     let mut arguments = Vec::new();
     let mut myself = Myself::Captured;
     for (at, arg) in function.sig.inputs.iter().enumerate() {
@@ -70,6 +67,34 @@ pub(crate) fn of(function: &ItemFn, config: &Config) -> syn::Result<Shape> {
         }
     }
     Ok(Shape { kind, myself, arguments })
+}
+
+/// Refuses what is no `Result` by its name alone; behind an alias, the compiler finds out.
+fn returns_a_result(function: &ItemFn, kind: Kind) -> syn::Result<()> {
+    let message = "a retried function returns a `Result`: only then can it be seen to fail";
+    let ReturnType::Type(_, returned) = &function.sig.output else {
+        return Err(syn::Error::new(function.sig.ident.span(), message));
+    };
+    let resolved = match kind {
+        Kind::Async | Kind::Blocking => Some(&**returned),
+        Kind::Boxed | Kind::Future => output(returned),
+    };
+    match resolved {
+        Some(ty) if is_no_result(ty) => Err(syn::Error::new(ty.span(), message)),
+        _ => Ok(()),
+    }
+}
+
+fn is_no_result(ty: &Type) -> bool {
+    const NAMES: [&str; 20] = [
+        "Option", "Vec", "String", "Box", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16",
+        "i32", "i64", "i128", "isize", "f32", "f64",
+    ];
+    match ty {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| NAMES.iter().any(|name| last.ident == name)),
+        Type::Tuple(_) | Type::Reference(_) | Type::Array(_) | Type::Slice(_) | Type::Never(_) => true,
+        _ => false,
+    }
 }
 
 fn kind(function: &ItemFn) -> Kind {
