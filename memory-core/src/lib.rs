@@ -38,6 +38,8 @@ pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
 #[cfg(feature = "macros")]
 pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::{Retryable, default_retry, retry};
 #[cfg(feature = "client")]
 pub use reqwest;
 #[cfg(feature = "retry")]
