@@ -17,11 +17,11 @@ mod retry;
 mod singleton;
 mod time;
 
+pub use cache::FmCache;
 pub use error::FmError;
 pub use key::CacheKey;
 #[cfg(feature = "macros")]
 pub use memory_macros::memorize;
 #[cfg(feature = "client")]
 pub use reqwest;
-pub use cache::FmCache;
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -11,7 +11,11 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{outcome::{Outcome, Split}, share::Share, spec::FnSpec};
+use super::{
+    outcome::{Outcome, Split},
+    share::Share,
+    spec::FnSpec,
+};
 use crate::{
     backend::{BoxFuture, Prefix},
     cache::FmCache,
@@ -81,7 +85,13 @@ fn lookup<S: Outcome>(cache: Option<&FmCache>, key: &KeyBuf, shape: S) -> Option
     Some(shape.value(found))
 }
 
-fn keep<S: Outcome>(cache: Option<&FmCache>, key: &KeyBuf, shape: S, verdict: Verdict, returned: S::Return) -> S::Return {
+fn keep<S: Outcome>(
+    cache: Option<&FmCache>,
+    key: &KeyBuf,
+    shape: S,
+    verdict: Verdict,
+    returned: S::Return,
+) -> S::Return {
     match shape.split(returned) {
         Split::Value(value) => {
             let zero = matches!(verdict.expiry, Some(Ok(expiry)) if expiry.is_zero());
@@ -100,8 +110,13 @@ pub async fn detached<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>>(
     call: Call<'_, S, X, H>,
     judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
     start: impl FnOnce() -> BoxFuture<'static, S::Return>,
-) -> S::Return where S::Return: Send {
-    if !call.refresh && let Some(found) = lookup(call.cache, &call.key, call.shape) {
+) -> S::Return
+where
+    S::Return: Send,
+{
+    if !call.refresh
+        && let Some(found) = lookup(call.cache, &call.key, call.shape)
+    {
         return found;
     }
     let run = start();
@@ -116,7 +131,9 @@ pub async fn in_place<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>, F: F
     judge: impl FnOnce(&S::Return) -> Verdict,
     start: impl FnOnce() -> F,
 ) -> S::Return {
-    if !call.refresh && let Some(found) = lookup(call.cache, &call.key, call.shape) {
+    if !call.refresh
+        && let Some(found) = lookup(call.cache, &call.key, call.shape)
+    {
         return found;
     }
     let returned = start().await;
@@ -130,7 +147,9 @@ pub fn blocking<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>>(
     judge: impl FnOnce(&S::Return) -> Verdict,
     start: impl FnOnce() -> S::Return,
 ) -> S::Return {
-    if !call.refresh && let Some(found) = lookup(call.cache, &call.key, call.shape) {
+    if !call.refresh
+        && let Some(found) = lookup(call.cache, &call.key, call.shape)
+    {
         return found;
     }
     let returned = start();
@@ -143,7 +162,10 @@ pub async fn refresh_detached<S: Outcome, X: Face<S::Stored>, H: Share<S::Failur
     mut call: Call<'_, S, X, H>,
     judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
     start: impl FnOnce() -> BoxFuture<'static, S::Return>,
-) -> S::Return where S::Return: Send {
+) -> S::Return
+where
+    S::Return: Send,
+{
     call.refresh = true;
     detached(call, judge, start).await
 }
@@ -186,22 +208,50 @@ pub fn invalidate_blocking(cache: Option<&FmCache>, spec: &'static FnSpec, key: 
 }
 
 /// Stub.
-pub async fn peek<S: Outcome, X: Face<S::Stored>>(cache: Option<&FmCache>, spec: &'static FnSpec, key: KeyBuf, shape: S, face: X) -> Result<Option<S::Return>, FmError> {
+pub async fn peek<S: Outcome, X: Face<S::Stored>>(
+    cache: Option<&FmCache>,
+    spec: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    face: X,
+) -> Result<Option<S::Return>, FmError> {
     peek_blocking(cache, spec, key, shape, face)
 }
 
 /// Stub.
-pub fn peek_blocking<S: Outcome, X: Face<S::Stored>>(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf, shape: S, _: X) -> Result<Option<S::Return>, FmError> {
+pub fn peek_blocking<S: Outcome, X: Face<S::Stored>>(
+    cache: Option<&FmCache>,
+    _: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    _: X,
+) -> Result<Option<S::Return>, FmError> {
     Ok(lookup(cache, &key, shape))
 }
 
 /// Stub.
-pub async fn put<S: Outcome, X: Face<S::Stored>>(cache: Option<&FmCache>, spec: &'static FnSpec, key: KeyBuf, shape: S, face: X, judge: impl FnOnce(&S::Return) -> Verdict, value: S::Return) -> Result<(), FmError> {
+pub async fn put<S: Outcome, X: Face<S::Stored>>(
+    cache: Option<&FmCache>,
+    spec: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    face: X,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    value: S::Return,
+) -> Result<(), FmError> {
     put_blocking(cache, spec, key, shape, face, judge, value)
 }
 
 /// Stub.
-pub fn put_blocking<S: Outcome, X: Face<S::Stored>>(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf, shape: S, _: X, judge: impl FnOnce(&S::Return) -> Verdict, value: S::Return) -> Result<(), FmError> {
+pub fn put_blocking<S: Outcome, X: Face<S::Stored>>(
+    cache: Option<&FmCache>,
+    _: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    _: X,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    value: S::Return,
+) -> Result<(), FmError> {
     let verdict = judge(&value);
     keep(cache, &key, shape, verdict, value);
     Ok(())

@@ -12,7 +12,6 @@ mod wrapping;
 
 pub use std;
 
-
 pub use self::{
     arguments::{Part, ValueArg, argument, axum_state},
     bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, owned, placeholder, some},
@@ -26,11 +25,7 @@ pub use self::{
     site::{companion_id, function_id, renamed_id},
     spec::FnSpec,
 };
-pub use crate::{
-    backend::BoxFuture,
-    cache::FmCache,
-    error::FmError,
-};
+pub use crate::{backend::BoxFuture, cache::FmCache, error::FmError};
 
 pub mod key {
     //! Keys, for the expansions, for `memory-redis` and for tests.
@@ -44,9 +39,7 @@ pub mod probes {
     pub use super::{
         arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, NoKey as _, Unpeeled as _},
         bind::{BindByReference as _, BindByValue as _, OwnByToOwned as _, OwnNot as _},
-        outcome::{
-            NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _,
-        },
+        outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},
         share::{ShareByClone as _, ShareByMessage as _, ShareNot as _},
     };
 }

@@ -19,7 +19,15 @@ impl FnSpec {
     /// Stub.
     pub const fn new(type_name: fn() -> &'static str, file: &'static str, line: u32, column: u32) -> Self {
         let site = registry::Site { file, line, column };
-        Self { type_name, site, name: None, namespace: None, version: None, number: OnceLock::new(), runs: std::sync::atomic::AtomicU64::new(0) }
+        Self {
+            type_name,
+            site,
+            name: None,
+            namespace: None,
+            version: None,
+            number: OnceLock::new(),
+            runs: std::sync::atomic::AtomicU64::new(0),
+        }
     }
 
     /// Stub.

@@ -3,12 +3,8 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Expr, ExprClosure, Ident, Lit, LitStr, Path, ReturnType, Token, Type, UnOp,
-    ext::IdentExt,
-    parse::Parser,
-    parse_quote,
-    punctuated::Punctuated,
-    spanned::Spanned,
+    Expr, ExprClosure, Ident, Lit, LitStr, Path, ReturnType, Token, Type, UnOp, ext::IdentExt, parse::Parser,
+    parse_quote, punctuated::Punctuated, spanned::Spanned,
 };
 
 use super::{
@@ -18,8 +14,24 @@ use super::{
 use crate::options::{Opt, Options, Value};
 
 const KNOWN: [&str; 18] = [
-    "expire", "namespace", "key", "skip", "cache_if", "cache_none", "cache_err", "memory_only", "version",
-    "time_to_idle", "jitter", "refresh_if", "cache", "in_place", "in_impl", "companions", "name", "crate",
+    "expire",
+    "namespace",
+    "key",
+    "skip",
+    "cache_if",
+    "cache_none",
+    "cache_err",
+    "memory_only",
+    "version",
+    "time_to_idle",
+    "jitter",
+    "refresh_if",
+    "cache",
+    "in_place",
+    "in_impl",
+    "companions",
+    "name",
+    "crate",
 ];
 
 /// What the arguments of one `#[memorize]` ask for.
@@ -81,7 +93,8 @@ impl Config {
     ) -> (Self, Option<syn::Error>) {
         let krate = krate(&args);
         let mut options = Options::parse("memorize", &KNOWN, args);
-        let _ = take(&mut options, "crate", |opt| opt.assigned_with(Path::parse_mod_style, "crate = facade::memory_core"));
+        let _ =
+            take(&mut options, "crate", |opt| opt.assigned_with(Path::parse_mod_style, "crate = facade::memory_core"));
         let mut config = Self {
             krate,
             expire: take(&mut options, "expire", life),
@@ -167,11 +180,12 @@ impl Config {
 pub(crate) fn krate(args: &TokenStream) -> Path {
     let tokens: Vec<TokenTree> = args.clone().into_iter().collect();
     let given = tokens.iter().position(|token| matches!(token, TokenTree::Ident(ident) if ident == "crate"));
-    let path = given.filter(|at| at.checked_sub(1).is_none_or(|before| is_punct(&tokens[before], ','))).and_then(|at| {
-        let value = tokens.get(at + 1).filter(|token| is_punct(token, '=')).map(|_| &tokens[at + 2..])?;
-        let value = value.iter().take_while(|token| !is_punct(token, ',')).cloned().collect();
-        Path::parse_mod_style.parse2(value).ok()
-    });
+    let path =
+        given.filter(|at| at.checked_sub(1).is_none_or(|before| is_punct(&tokens[before], ','))).and_then(|at| {
+            let value = tokens.get(at + 1).filter(|token| is_punct(token, '=')).map(|_| &tokens[at + 2..])?;
+            let value = value.iter().take_while(|token| !is_punct(token, ',')).cloned().collect();
+            Path::parse_mod_style.parse2(value).ok()
+        });
     path.unwrap_or_else(|| parse_quote!(::memory_core))
 }
 
@@ -196,9 +210,10 @@ fn expiry(opt: &Opt, example: &str) -> syn::Result<Expr> {
     let expr: Expr = opt.assigned(example)?;
     let name = &opt.name;
     match bare_literal(&expr) {
-        Literal::Negative(span) => {
-            Err(syn::Error::new(span, format!("`{name}` can't be negative: write `{example}`, or 0 for \"not at all\"")))
-        }
+        Literal::Negative(span) => Err(syn::Error::new(
+            span,
+            format!("`{name}` can't be negative: write `{example}`, or 0 for \"not at all\""),
+        )),
         Literal::NotANumber(span) => Err(syn::Error::new(
             span,
             format!("`{name}` takes seconds or a `Duration`: write `{example}` or `{name} = Duration::from_secs(60)`"),
@@ -239,7 +254,10 @@ fn bare_literal(expr: &Expr) -> Literal {
 fn jitter(opt: &Opt) -> syn::Result<Expr> {
     let expr: Expr = opt.assigned("jitter = 0.1")?;
     let refused = |span| {
-        Err(syn::Error::new(span, "`jitter` is the share of a life that chance may take, from 0 to 1: write `jitter = 0.1`"))
+        Err(syn::Error::new(
+            span,
+            "`jitter` is the share of a life that chance may take, from 0 to 1: write `jitter = 0.1`",
+        ))
     };
     match bare_literal(&expr) {
         Literal::Number(number) if number > 1.0 => refused(expr.span()),
@@ -253,7 +271,9 @@ fn namespace(opt: &Opt) -> syn::Result<Expr> {
     match &expr {
         Expr::Lit(lit) => match &lit.lit {
             Lit::Str(text) if !text.value().is_empty() => Ok(expr),
-            Lit::Str(text) => Err(syn::Error::new(text.span(), "the namespace is empty: give it a name, or leave it out")),
+            Lit::Str(text) => {
+                Err(syn::Error::new(text.span(), "the namespace is empty: give it a name, or leave it out"))
+            }
             other => Err(syn::Error::new(other.span(), "a namespace is text: write `namespace = \"reports\"`")),
         },
         Expr::Path(_) => Ok(expr),
@@ -304,7 +324,8 @@ fn companions(opt: &Opt) -> syn::Result<Companions> {
 }
 
 fn skipped(opt: &Opt) -> syn::Result<Vec<Ident>> {
-    let example = || syn::Error::new(opt.value_span(), "`skip` takes the names of arguments: write `skip(headers, self)`");
+    let example =
+        || syn::Error::new(opt.value_span(), "`skip` takes the names of arguments: write `skip(headers, self)`");
     let Value::List(tokens) = &opt.value else { return Err(example()) };
     let names = Punctuated::<Ident, Token![,]>::parse_terminated_with;
     let names = (|input: syn::parse::ParseStream<'_>| names(input, Ident::parse_any))
@@ -322,7 +343,8 @@ fn unknown(name: &Ident, params: &Params) -> syn::Error {
         .chain(params.list.iter().flat_map(|param| &param.names).map(ToString::to_string))
         .map(|name| format!("`{name}`"))
         .collect();
-    let arguments = if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
+    let arguments =
+        if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
     syn::Error::new(name.span(), format!("this function has no argument `{name}` to skip; {arguments}"))
 }
 

@@ -27,20 +27,25 @@ impl Expansion<'_> {
     // Output: pub enum get_user {}
     pub(super) fn companion_type(&self, name: &Ident, shown: bool) -> TokenStream {
         let vis = &self.function.vis;
-        let doc = format!("The companions of [`{0}`](fn@{0}): its cached results, by the arguments that are in the key.", self.name());
+        let doc = format!(
+            "The companions of [`{0}`](fn@{0}): its cached results, by the arguments that are in the key.",
+            self.name()
+        );
         let (vis, doc) = if shown { (Some(vis), quote!(#[doc = #doc])) } else { (None, quote!(#[doc(hidden)])) };
         quote!(#doc #[allow(non_camel_case_types, dead_code)] #vis enum #name {})
     }
 
     // Output: impl get_user { pub fn on(cache: &FmCache) -> .. pub fn invalidate(id: u64) -> Remove { .. } .. }
     pub(super) fn companions_beside(&self, name: &Ident) -> TokenStream {
-        let all = self.about_the_key(&self.named_cache(), None).into_iter().chain(self.with_all(&self.named_cache(), None));
+        let all =
+            self.about_the_key(&self.named_cache(), None).into_iter().chain(self.with_all(&self.named_cache(), None));
         let all: Vec<Companion> = all.collect();
         self.beside(name, &all, |companion| self.direct(name, companion))
     }
 
     pub(super) fn muted_beside(&self, name: &Ident) -> TokenStream {
-        let all = self.about_the_key(&self.named_cache(), None).into_iter().chain(self.with_all(&self.named_cache(), None));
+        let all =
+            self.about_the_key(&self.named_cache(), None).into_iter().chain(self.with_all(&self.named_cache(), None));
         let all: Vec<Companion> = all.map(|companion| self.mute(companion)).collect();
         let ty = self.companion_type(name, true);
         let companions = self.beside(name, &all, |companion| Some(self.write(companion, &companion.name_ident())));
@@ -142,26 +147,53 @@ impl Expansion<'_> {
         let result = |ty: TokenStream| quote!(#private::std::result::Result<#ty, #krate::FmError>);
         let engine = |name: &str| if is_async { format_ident!("{name}") } else { format_ident!("{name}_blocking") };
         let companion = |name, doc, is_async, output, body| Companion {
-            name, doc, receiver: receiver.clone(), inputs: inputs.clone(), names: names.clone(), is_async, output, body,
+            name,
+            doc,
+            receiver: receiver.clone(),
+            inputs: inputs.clone(),
+            names: names.clone(),
+            is_async,
+            output,
+            body,
         };
         let Cache { before, value } = cache;
         let (invalidate, peek, put) = (engine("invalidate"), engine("peek"), engine("put"));
         let option = result(quote!(#private::std::option::Option<#returned>));
-        let removed = if is_async { quote!(#private::Remove) } else { result(quote!(bool)) };
+        let removed = if is_async { quote!(#private::Remove) } else { result(quote!(#private::std::primitive::bool)) };
         let mut all = vec![
-            companion("invalidate", "Removes the cached result of these arguments; whether it was there.", false, removed,
-                quote_spanned!(site()=> #before #private::#invalidate(#value, #spec, #key))),
-            companion("peek", "The cached result of these arguments, if there is one; never runs the function.", is_async, option,
+            companion(
+                "invalidate",
+                "Removes the cached result of these arguments; whether it was there.",
+                false,
+                removed,
+                quote_spanned!(site()=> #before #private::#invalidate(#value, #spec, #key)),
+            ),
+            companion(
+                "peek",
+                "The cached result of these arguments, if there is one; never runs the function.",
+                is_async,
+                option,
                 quote_spanned!(site()=> #before let __fm_key = #key;
-                    #private::#peek(#value, #spec, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited)),
-            companion("key", "The exact key of these arguments, as stored.", false, quote!(#private::FmKey),
-                quote_spanned!(site()=> #before #private::key(#value, #spec, #key))),
+                    #private::#peek(#value, #spec, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited),
+            ),
+            companion(
+                "key",
+                "The exact key of these arguments, as stored.",
+                false,
+                quote!(#private::FmKey),
+                quote_spanned!(site()=> #before #private::key(#value, #spec, #key)),
+            ),
         ];
         if self.judge_needs_only(&given, receiver.is_some()) {
             let judge = self.judge();
-            let mut primed = companion("put", "Stores a result for these arguments, by the function's own rules.", is_async, result(quote!(())),
+            let mut primed = companion(
+                "put",
+                "Stores a result for these arguments, by the function's own rules.",
+                is_async,
+                result(quote!(())),
                 quote_spanned!(site()=> #before let __fm_judge = #judge; let __fm_key = #key;
-                    #private::#put(#value, #spec, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value) #awaited));
+                    #private::#put(#value, #spec, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value) #awaited),
+            );
             primed.inputs.push(quote_spanned!(site()=> __fm_value: #returned));
             primed.names.push(Ident::new("__fm_value", site()));
             all.push(primed);
@@ -188,11 +220,21 @@ impl Expansion<'_> {
         let awaited = is_async.then(|| quote!(.await));
         let body = self.call_body(names.iter().map(ToTokens::to_token_stream).collect());
         let companion = |name, doc, body| Companion {
-            name, doc, receiver: receiver.clone(), inputs: inputs.clone(), names: names.clone(), is_async,
-            output: output.clone(), body,
+            name,
+            doc,
+            receiver: receiver.clone(),
+            inputs: inputs.clone(),
+            names: names.clone(),
+            is_async,
+            output: output.clone(),
+            body,
         };
         vec![
-            companion("refresh", "Runs the function and stores its result, whatever is cached.", self.run(cache, Mode::Refresh)),
+            companion(
+                "refresh",
+                "Runs the function and stores its result, whatever is cached.",
+                self.run(cache, Mode::Refresh),
+            ),
             companion("uncached", "Runs the function and touches no cache.", quote_spanned!(site()=> #body #awaited)),
         ]
     }
@@ -207,7 +249,7 @@ impl Expansion<'_> {
         let (generics, _, wheres) = generics.split_for_impl();
         quote_spanned! {site()=>
             #[doc = #doc]
-            #[allow(dead_code, clippy::too_many_arguments, clippy::missing_errors_doc, clippy::must_use_candidate)]
+            #[allow(dead_code, private_interfaces, clippy::too_many_arguments, clippy::missing_errors_doc, clippy::must_use_candidate)]
             #[inline]
             #vis #asyncness fn #name #generics (#(#inputs),*) -> #output #wheres { #body }
         }

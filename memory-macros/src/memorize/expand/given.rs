@@ -12,9 +12,39 @@ use crate::memorize::{
 
 /// Types that companions take as they are. Others may be given by their key or inside.
 const EXACT: [&str; 33] = [
-    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "bool",
-    "char", "String", "Vec", "VecDeque", "Option", "Result", "Box", "Arc", "Rc", "Cow", "HashMap", "HashSet", "BTreeMap",
-    "BTreeSet", "Duration", "SystemTime", "IpAddr", "Self",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "f32",
+    "f64",
+    "bool",
+    "char",
+    "String",
+    "Vec",
+    "VecDeque",
+    "Option",
+    "Result",
+    "Box",
+    "Arc",
+    "Rc",
+    "Cow",
+    "HashMap",
+    "HashSet",
+    "BTreeMap",
+    "BTreeSet",
+    "Duration",
+    "SystemTime",
+    "IpAddr",
+    "Self",
 ];
 
 impl Expansion<'_> {
@@ -31,11 +61,12 @@ impl Expansion<'_> {
 
     /// Whether those companions need `self`, for the key or to find the cache.
     pub(super) fn given_self(&self) -> bool {
-        let mentioned = |expr: &Option<syn::Expr>| {
-            expr.as_ref().is_some_and(|expr| mentions(&expr.to_token_stream(), "self"))
-        };
+        let mentioned =
+            |expr: &Option<syn::Expr>| expr.as_ref().is_some_and(|expr| mentions(&expr.to_token_stream(), "self"));
         self.params.receiver.is_some()
-            && (mentioned(&self.config.cache) || mentioned(&self.config.key) || self.config.key.is_none() && self.self_is_keyed())
+            && (mentioned(&self.config.cache)
+                || mentioned(&self.config.key)
+                || self.config.key.is_none() && self.self_is_keyed())
     }
 
     /// `id: impl KeyArg<Path<u64>>`.

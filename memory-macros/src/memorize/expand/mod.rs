@@ -203,8 +203,17 @@ fn site_at(span: Span) -> Span {
 fn operand(expr: &syn::Expr) -> TokenStream {
     use syn::Expr;
     match expr {
-        Expr::Path(_) | Expr::Field(_) | Expr::Call(_) | Expr::MethodCall(_) | Expr::Lit(_) | Expr::Macro(_)
-        | Expr::Tuple(_) | Expr::Array(_) | Expr::Paren(_) | Expr::Index(_) | Expr::Block(_) => expr.to_token_stream(),
+        Expr::Path(_)
+        | Expr::Field(_)
+        | Expr::Call(_)
+        | Expr::MethodCall(_)
+        | Expr::Lit(_)
+        | Expr::Macro(_)
+        | Expr::Tuple(_)
+        | Expr::Array(_)
+        | Expr::Paren(_)
+        | Expr::Index(_)
+        | Expr::Block(_) => expr.to_token_stream(),
         _ => quote_spanned!(site_at(expr.span())=> (#expr)),
     }
 }
