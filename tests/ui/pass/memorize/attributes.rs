@@ -67,7 +67,7 @@ async fn gone(_: Missing) -> u64 {
 }
 
 #[memorize(skip(extra, other))]
-async fn parameters(id: u64, #[cfg(any())] extra: Missing, #[cfg(all())] other: u64, #[allow(unused)] unused: u8) -> u64 {
+async fn parameters(id: u64, #[cfg(any())] extra: Missing, #[cfg(not(any()))] other: u64, #[allow(unused)] unused: u8) -> u64 {
     RUNS.fetch_add(1, Ordering::Relaxed);
     id + other
 }
