@@ -21,12 +21,13 @@ pub struct Entry {
     pub born: Tick,
     /// From here on it is no longer fresh.
     pub expires: Tick,
-    /// The cache's epoch when the run that made it began: an invalidation with a later epoch covers this entry.
-    pub epoch: u64,
+    /// No group invalidation up to this epoch of the cache covers the entry. Begins as the epoch when the run that made
+    /// it began, and is raised by reads that checked.
+    pub epoch: AtomicU64,
     /// The namespace it is in.
     pub namespace: Option<Arc<str>>,
     /// What it counts towards a bound in bytes.
-    pub weight: u32,
+    pub weight: u64,
     idle: Option<Idle>,
 }
 
@@ -44,7 +45,7 @@ impl Entry {
             type_name,
             born,
             expires: expiry.duration().map_or(Tick::NEVER, |life| born.after(life)),
-            epoch: 0,
+            epoch: AtomicU64::new(0),
             namespace: None,
             weight: 1,
             idle: None,

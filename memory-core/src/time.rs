@@ -145,6 +145,12 @@ impl Tick {
         Self(nanos(now.saturating_duration_since(base)))
     }
 
+    /// Whether time is paused: then a moment asked for twice is the same one.
+    pub fn stands_still() -> bool {
+        let first = tokio::time::Instant::now();
+        (0..4).all(|_| tokio::time::Instant::now() == first)
+    }
+
     /// This moment plus `length`, saturating at [`Tick::NEVER`].
     #[must_use]
     pub fn after(self, length: Duration) -> Self {

@@ -1,9 +1,120 @@
 //! The attributes of `memory-core`: parse → validate → expand, nothing else.
 
+mod derive;
+mod lru;
 mod memorize;
 mod options;
+mod plain_fn;
+mod singleton;
 
 use proc_macro::TokenStream;
+
+/// Says which fields of a type are its key, wherever it is an argument of a memorized function.
+///
+/// Mark them with `#[cache_key]`; they must be `serde::Serialize`. Companions take the value, or its key: the marked
+/// field, or the tuple of them. `#[cache_key(crate = path)]` on the type says where `memory_core` is.
+#[proc_macro_derive(CacheKey, attributes(cache_key))]
+pub fn cache_key(input: TokenStream) -> TokenStream {
+    derive::cache_key::derive(input.into()).into()
+}
+
+/// Makes the value of a function once, ever: callers get `&'static T`.
+///
+/// `fn get() -> T` becomes `fn get() -> &'static T`, and `-> Result<T, E>` becomes `-> Result<&'static T, E>`: an `Err` is
+/// not kept, the next caller runs the body again. The function may be `async`. It takes no arguments and is not generic;
+/// `T` is `Send + Sync + 'static`; a `Result` is spelled `Result`, because an alias can't be rewritten (a compile error
+/// says so).
+///
+/// The body runs once also where 64 threads or tasks race for it: one runs, the others wait. A read after that costs about
+/// as much as one of a `OnceLock`.
+///
+/// In a generic impl the value is one for all instantiations, as that of any `static` is.
+///
+/// `crate = path` says where `memory_core` is, for facades.
+///
+/// # Panics
+///
+/// When the body asks for its own value, directly or through other singletons, also across threads and tasks: such a wait
+/// could never end. What a thread or task that the body *starts* waits for is not seen. After a panic of the body the next
+/// caller runs it again.
+///
+/// # Cancel safety
+///
+/// An async caller that goes away while it runs the body hands over to the next one, which starts the body anew.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::cached_singleton;
+/// struct Settings {
+///     name: String,
+/// }
+///
+/// #[cached_singleton]
+/// fn get_settings() -> Settings {
+///     Settings { name: "app".to_owned() }
+/// }
+///
+/// #[cached_singleton]
+/// async fn get_limit() -> Result<u32, std::num::ParseIntError> {
+///     "64".parse()
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let settings: &'static Settings = get_settings();
+/// assert!(std::ptr::eq(settings, get_settings()));
+/// let limit: Result<&'static u32, _> = get_limit().await;
+/// # assert_eq!((settings.name.as_str(), limit), ("app", Ok(&64)));
+/// # }
+/// ```
+#[proc_macro_attribute]
+pub fn cached_singleton(args: TokenStream, item: TokenStream) -> TokenStream {
+    singleton::attribute(args.into(), item.into()).into()
+}
+
+/// Remembers the last results of a function by its arguments, and counts exactly as Python's `functools.lru_cache` does.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `maxsize = 128` | how many results are kept (the default is 128); any expression, evaluated once; `None`: no bound; `0`: nothing is stored |
+/// | `in_impl` | the function is an associated one and says neither `self` nor `Self` |
+/// | `crate = path` | where `memory_core` is, for facades |
+///
+/// All arguments are the key: `Hash + Eq + Clone + Send + 'static`, or borrowed as `&T` (`T: Hash + Eq + ToOwned`),
+/// `Option<&T>`, `Cow<'_, T>`. They are looked up as they are and owned on a miss only. The returned value is
+/// `Clone + Send + 'static`, and each caller gets a clone. Where it is a `Result`, whatever alias it hides behind, only `Ok`
+/// is stored; `E` need not be `Clone`. The function may be `async`, recursive and generic (a store for each instantiation;
+/// type parameters are `'static`), but has no `self`.
+///
+/// A float is no key, because it is not `Eq`: take its bits (`f64::to_bits`). A companion needs a place beside the function,
+/// so a method of a trait can't be remembered.
+///
+/// As in Python, callers that miss together all run the body: `#[memorize]` runs it once for all of them.
+///
+/// Beside `fn get_config` stands a type of the same name and visibility with `get_config::cache_info()`, a `CacheInfo`, and
+/// `get_config::cache_clear()`. A generic function's take its parameters (`parse::cache_info::<u8>()`); an associated
+/// function's are `Config::load_cache_info()` and `Config::load_cache_clear()`.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::fm_lru;
+/// #[fm_lru(maxsize = 64)]
+/// fn shout(word: &str) -> String {
+///     word.to_uppercase()
+/// }
+///
+/// assert_eq!(shout("hey") + &shout("hey"), "HEYHEY");
+/// let info = shout::cache_info();
+/// assert_eq!((info.hits, info.misses, info.maxsize, info.currsize), (1, 1, Some(64), 1));
+/// shout::cache_clear();
+/// assert_eq!(shout::cache_info().currsize, 0);
+/// ```
+#[proc_macro_attribute]
+pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
+    lru::attribute(args.into(), item.into()).into()
+}
 
 /// Caches what a function returns, by its arguments.
 #[proc_macro_attribute]

@@ -1,1 +1,45 @@
-//! The Redis backend of `memory-core`.
+//! The Redis backend of `memory-core`: [`FmRedisBackend`].
+//!
+//! # In Redis
+//!
+//! Entries lie under readable names, such as `app-cache:shop::users::get_user:42`. Beside them lie generations, under
+//! `app-cache%gen…`: unique tokens that every invalidation changes. A value carries the generations it was made
+//! under; it is stored only if they still hold, and answered only if they do. So a run that was overtaken by an
+//! invalidation can't bring an old value back, and `clear()` takes effect at once, however long it takes to reclaim
+//! the space.
+//!
+//! Needs Redis 5 or later; with ACLs, the commands `EVAL`, `EVALSHA`, `SCRIPT LOAD`, `MGET`, `SET`, `UNLINK`, `SCAN`,
+//! `PEXPIRE`, `PING` and `TIME`.
+//!
+//! # Rooms, ground floor first
+//!
+//! `generation`, `frame`, `names`, `life`: what lies in Redis. `clock`, `real_time`, `pace`: time. `link`: one
+//! connection. `scripts`, `scan`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `doubt`,
+//! `slot`, `supervisor`: which one is in use. `tier`, `backend`: the faces to the engine and to the user.
+
+mod backend;
+mod clock;
+mod doubt;
+mod failure;
+mod frame;
+mod generation;
+mod journal;
+mod life;
+mod link;
+mod names;
+mod pace;
+mod read;
+mod real_time;
+mod removal;
+mod scan;
+mod scripts;
+mod settings;
+mod slot;
+mod supervisor;
+mod tier;
+mod topology;
+mod write;
+
+pub use backend::FmRedisBackend;
+/// The driver this crate is built on, in the version it knows: for [`FmRedisBackend::from_client`].
+pub use redis;

@@ -1,236 +1,292 @@
-// STUB: the lead replaces this file. A cache without expiry, coalescing or bounds, enough to try the expansions.
-//! Stub.
-use std::{
-    any::Any,
-    collections::HashMap,
-    fmt,
-    future::{Future, IntoFuture, Ready, ready},
-    sync::{Arc, Mutex, OnceLock},
-    time::Duration,
-};
+//! What the expansion of `#[memorize]` calls. See `memory-macros/src/memorize` for the other side.
 
-use serde::{Serialize, de::DeserializeOwned};
+use std::{fmt, future::Future};
 
-use super::{
-    outcome::{Outcome, Split},
-    share::Share,
-    spec::FnSpec,
-};
+use super::FnSpec;
 use crate::{
-    backend::{BoxFuture, Prefix},
-    cache::FmCache,
-    error::FmError,
+    FmCache, FmError,
+    cache::{
+        Core, Job, Remove, Topic, Turn, Write, block_on,
+        outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
+        with_current,
+    },
     key::{Key, KeyBuf},
-    time::Expiry,
 };
 
-/// Stub.
-pub struct Verdict {
-    /// Stub.
-    pub store: bool,
-    /// Stub.
-    pub expiry: Option<Result<Expiry, FmError>>,
-    /// Stub.
-    pub jitter: Option<f64>,
-    /// Stub.
-    pub idle: Option<Result<Duration, FmError>>,
-}
-
-impl Verdict {
-    /// Stub.
-    pub fn keep() -> Self {
-        Self { store: true, expiry: None, jitter: None, idle: None }
-    }
-}
-
-/// Stub.
-#[derive(Clone, Copy)]
-pub struct Portable;
-/// Stub.
-#[derive(Clone, Copy)]
-pub struct MemoryOnly;
-/// Stub.
-pub trait Face<T>: Copy + Send + Sync + 'static {}
-impl<T: Serialize + DeserializeOwned> Face<T> for Portable {}
-impl<T> Face<T> for MemoryOnly {}
-
-/// Stub.
+/// One call of a memorized function, but for its body.
 pub struct Call<'a, S, X, H> {
-    /// Stub.
+    /// The cache that `cache = EXPR` names; else the current one.
     pub cache: Option<&'a FmCache>,
-    /// Stub.
-    pub spec: &'static FnSpec,
-    /// Stub.
+    /// The key, its arguments pushed.
     pub key: KeyBuf,
-    /// Stub.
+    /// The shape of the return type.
     pub shape: S,
-    /// Stub.
+    /// How values are weighed and encoded.
     pub face: X,
-    /// Stub.
+    /// How a failure is shared.
     pub share: H,
-    /// Stub.
+    /// Skip the lookup (`refresh_if`).
     pub refresh: bool,
 }
 
-type Store = Mutex<HashMap<Key, Arc<dyn Any + Send + Sync>>>;
-
-fn store(cache: Option<&FmCache>) -> Arc<Store> {
-    static GLOBAL: OnceLock<Arc<Store>> = OnceLock::new();
-    cache.map_or_else(|| GLOBAL.get_or_init(Arc::default).clone(), |cache| cache.0.clone())
-}
-
-fn lookup<S: Outcome>(cache: Option<&FmCache>, key: &KeyBuf, shape: S) -> Option<S::Return> {
-    let store = store(cache);
-    let found = store.lock().unwrap().get(&key.to_key())?.downcast_ref::<S::Stored>()?.clone();
-    Some(shape.value(found))
-}
-
-fn keep<S: Outcome>(
-    cache: Option<&FmCache>,
-    key: &KeyBuf,
-    shape: S,
-    verdict: Verdict,
-    returned: S::Return,
-) -> S::Return {
-    match shape.split(returned) {
-        Split::Value(value) => {
-            let zero = matches!(verdict.expiry, Some(Ok(expiry)) if expiry.is_zero());
-            if verdict.store && !zero && key.failure().is_none() {
-                store(cache).lock().unwrap().insert(key.to_key(), Arc::new(value.clone()));
-            }
-            shape.value(value)
+impl<S, X, H> Call<'_, S, X, H>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    /// The answer from memory.
+    #[inline]
+    fn hit(&self) -> Option<S::Return> {
+        if self.refresh {
+            return None;
         }
-        Split::Absent(absent) => shape.absent(absent),
-        Split::Failed(failure) => shape.failed(failure),
+        self.with_cache(|cache| {
+            let core = cache.core();
+            if core.is_closed() {
+                return None;
+            }
+            core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone()))
+        })
+    }
+
+    fn with_cache<R>(&self, see: impl FnOnce(&FmCache) -> R) -> R {
+        match self.cache {
+            Some(cache) => see(cache),
+            None => with_current(see),
+        }
+    }
+
+    /// The job of a call that missed; `None`: the call can't be cached.
+    fn job(&self) -> Option<Job<S, X, H>> {
+        let cache = self.with_cache(Clone::clone);
+        if let Some(failure) = self.key.failure()
+            && cache.core().told.first(Topic::Key, self.key.as_key().number().into())
+        {
+            tracing::error!(
+                key = ?self.key,
+                failure,
+                "an argument can't be part of a key: this call runs uncached; write skip(..) or key = .."
+            );
+        }
+        if self.key.failure().is_some() || cache.core().is_closed() {
+            bypassed(cache.core(), &self.key);
+            return None;
+        }
+        Some(Job { cache, key: self.key.to_key(), shape: self.shape, face: self.face, share: self.share })
     }
 }
 
-/// Stub.
-pub async fn detached<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>>(
+impl<S, X, H> Job<S, X, H>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    async fn next(&self, refresh: bool) -> Turn<S> {
+        if refresh { Turn::Run(self.refresh().await) } else { self.turn().await }
+    }
+}
+
+fn bypassed(core: &Core, key: &KeyBuf) {
+    let counters = core.counters(key.as_key());
+    counters.bypassed.add_one();
+    counters.runs.add_one();
+}
+
+/// A call whose body runs in a task of its own.
+pub async fn detached<S, X, H>(
     call: Call<'_, S, X, H>,
     judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
-    start: impl FnOnce() -> BoxFuture<'static, S::Return>,
+    start: impl FnOnce() -> BodyFuture<S::Return>,
 ) -> S::Return
 where
-    S::Return: Send,
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
 {
-    if !call.refresh
-        && let Some(found) = lookup(call.cache, &call.key, call.shape)
-    {
-        return found;
+    if let Some(answer) = call.hit() {
+        return answer;
     }
-    let run = start();
-    let returned = run.await;
-    let verdict = judge(&returned);
-    keep(call.cache, &call.key, call.shape, verdict, returned)
+    let Some(job) = call.job() else { return start().await };
+    match job.next(call.refresh).await {
+        Turn::Answer(answer) => answer,
+        Turn::Run(run) => job.run_detached(run, judge, start()).await,
+        Turn::Bypass => job.bypass(start).await,
+    }
 }
 
-/// Stub.
-pub async fn in_place<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>, F: Future<Output = S::Return>>(
+/// A call whose body runs in the caller's task.
+pub async fn in_place<S, X, H, F>(
     call: Call<'_, S, X, H>,
     judge: impl FnOnce(&S::Return) -> Verdict,
     start: impl FnOnce() -> F,
-) -> S::Return {
-    if !call.refresh
-        && let Some(found) = lookup(call.cache, &call.key, call.shape)
-    {
-        return found;
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+    F: Future<Output = S::Return>,
+{
+    if let Some(answer) = call.hit() {
+        return answer;
     }
-    let returned = start().await;
-    let verdict = judge(&returned);
-    keep(call.cache, &call.key, call.shape, verdict, returned)
+    let Some(job) = call.job() else { return start().await };
+    match job.next(call.refresh).await {
+        Turn::Answer(answer) => answer,
+        Turn::Run(run) => job.run_here(run, judge, start()).await,
+        Turn::Bypass => job.bypass(start).await,
+    }
 }
 
-/// Stub.
-pub fn blocking<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>>(
+/// A call of a synchronous function.
+pub fn blocking<S, X, H>(
     call: Call<'_, S, X, H>,
     judge: impl FnOnce(&S::Return) -> Verdict,
     start: impl FnOnce() -> S::Return,
-) -> S::Return {
-    if !call.refresh
-        && let Some(found) = lookup(call.cache, &call.key, call.shape)
-    {
-        return found;
-    }
-    let returned = start();
-    let verdict = judge(&returned);
-    keep(call.cache, &call.key, call.shape, verdict, returned)
-}
-
-/// Stub.
-pub async fn refresh_detached<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>>(
-    mut call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
-    start: impl FnOnce() -> BoxFuture<'static, S::Return>,
 ) -> S::Return
 where
-    S::Return: Send,
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
 {
-    call.refresh = true;
-    detached(call, judge, start).await
+    if let Some(answer) = call.hit() {
+        return answer;
+    }
+    let Some(job) = call.job().filter(|job| is_local(&job.cache, &call.key)) else { return start() };
+    match block_on(job.next(call.refresh)) {
+        Turn::Answer(answer) => answer,
+        Turn::Run(run) => job.run_blocking(run, judge, start),
+        Turn::Bypass => {
+            bypassed(job.cache.core(), &call.key);
+            start()
+        }
+    }
 }
 
-/// Stub.
-pub async fn refresh_in_place<S: Outcome, X: Face<S::Stored>, H: Share<S::Failure>, F: Future<Output = S::Return>>(
-    mut call: Call<'_, S, X, H>,
+/// Whether a synchronous function can use `cache`.
+fn is_local(cache: &FmCache, key: &KeyBuf) -> bool {
+    let core = cache.core();
+    if core.remote.is_none() {
+        return true;
+    }
+    if core.told.first(Topic::Blocking, key.as_key().number().into()) {
+        tracing::error!(
+            ?key,
+            "a synchronous function can only be memorized in memory and runs uncached: make it async, or give it `cache = ..`"
+        );
+    }
+    false
+}
+
+/// Runs the body in a task of its own and stores what it returns, whatever is stored already.
+pub async fn refresh_detached<S, X, H>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
+    start: impl FnOnce() -> BodyFuture<S::Return>,
+) -> S::Return
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    detached(Call { refresh: true, ..call }, judge, start).await
+}
+
+/// Runs the body in the caller's task and stores what it returns, whatever is stored already.
+pub async fn refresh_in_place<S, X, H, F>(
+    call: Call<'_, S, X, H>,
     judge: impl FnOnce(&S::Return) -> Verdict,
     start: impl FnOnce() -> F,
-) -> S::Return {
-    call.refresh = true;
-    in_place(call, judge, start).await
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+    F: Future<Output = S::Return>,
+{
+    in_place(Call { refresh: true, ..call }, judge, start).await
 }
 
-/// Stub.
-pub struct Remove(bool);
-impl Remove {
-    /// Stub.
-    #[must_use]
-    pub fn strict(self) -> Self {
-        self
-    }
-}
-impl IntoFuture for Remove {
-    type Output = Result<bool, FmError>;
-    type IntoFuture = Ready<Self::Output>;
-    fn into_future(self) -> Self::IntoFuture {
-        ready(Ok(self.0))
-    }
+/// Runs a synchronous body and stores what it returns, whatever is stored already.
+pub fn refresh_blocking<S, X, H>(
+    call: Call<'_, S, X, H>,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    start: impl FnOnce() -> S::Return,
+) -> S::Return
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    blocking(Call { refresh: true, ..call }, judge, start)
 }
 
-/// Stub.
-pub fn invalidate(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Remove {
-    Remove(store(cache).lock().unwrap().remove(&key.to_key()).is_some())
+/// The cache a companion works on, owned.
+fn chosen(cache: Option<&FmCache>) -> FmCache {
+    cache.map_or_else(|| with_current(Clone::clone), Clone::clone)
 }
 
-/// Stub.
-pub fn invalidate_blocking(cache: Option<&FmCache>, spec: &'static FnSpec, key: KeyBuf) -> Result<bool, FmError> {
-    Ok(invalidate(cache, spec, key).0)
+/// Removes the entry of a key.
+pub fn invalidate(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Remove<'static> {
+    Remove::key(chosen(cache), key.to_key())
 }
 
-/// Stub.
-pub async fn peek<S: Outcome, X: Face<S::Stored>>(
+/// Removes the entry of a key, from memory.
+///
+/// # Errors
+///
+/// None.
+pub fn invalidate_blocking(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Result<bool, FmError> {
+    Ok(chosen(cache).core().remove_local(key.as_key()))
+}
+
+/// What is stored under a key, as the function would return it.
+///
+/// # Errors
+///
+/// None: a store that fails answers as if nothing were stored.
+pub async fn peek<S, X>(
     cache: Option<&FmCache>,
-    spec: &'static FnSpec,
+    _: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     face: X,
-) -> Result<Option<S::Return>, FmError> {
-    peek_blocking(cache, spec, key, shape, face)
+) -> Result<Option<S::Return>, FmError>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+{
+    let cache = chosen(cache);
+    let key: Key = key.to_key();
+    let stored = cache.core().peek(&key, face).await;
+    Ok(stored.map(|stored| shape.value(stored)))
 }
 
-/// Stub.
-pub fn peek_blocking<S: Outcome, X: Face<S::Stored>>(
+/// What is stored in memory under a key, as the function would return it.
+///
+/// # Errors
+///
+/// None.
+pub fn peek_blocking<S: Outcome, X>(
     cache: Option<&FmCache>,
     _: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     _: X,
 ) -> Result<Option<S::Return>, FmError> {
-    Ok(lookup(cache, &key, shape))
+    let stored = chosen(cache).core().local_value(key.as_key(), S::Stored::clone);
+    Ok(stored.map(|stored| shape.value(stored)))
 }
 
-/// Stub.
-pub async fn put<S: Outcome, X: Face<S::Stored>>(
+/// Stores a value as if the function had returned it.
+///
+/// # Errors
+///
+/// An expiry that is no length of time.
+pub async fn put<S, X>(
     cache: Option<&FmCache>,
     spec: &'static FnSpec,
     key: KeyBuf,
@@ -238,35 +294,65 @@ pub async fn put<S: Outcome, X: Face<S::Stored>>(
     face: X,
     judge: impl FnOnce(&S::Return) -> Verdict,
     value: S::Return,
-) -> Result<(), FmError> {
-    put_blocking(cache, spec, key, shape, face, judge, value)
-}
-
-/// Stub.
-pub fn put_blocking<S: Outcome, X: Face<S::Stored>>(
-    cache: Option<&FmCache>,
-    _: &'static FnSpec,
-    key: KeyBuf,
-    shape: S,
-    _: X,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    value: S::Return,
-) -> Result<(), FmError> {
+) -> Result<(), FmError>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+{
+    let _ = spec;
+    let cache = chosen(cache);
     let verdict = judge(&value);
-    keep(cache, &key, shape, verdict, value);
-    Ok(())
+    let Split::Value(value) = shape.split(value) else { return Ok(()) };
+    let Some(life) = cache.core().life(verdict)? else { return Ok(()) };
+    cache.core().write(vec![Write { key: key.to_key(), value, life: Some(life) }], face, false).await
 }
 
-/// Stub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Stores a value in memory as if the synchronous function had returned it.
+///
+/// # Errors
+///
+/// An expiry that is no length of time.
+pub fn put_blocking<S, X>(
+    cache: Option<&FmCache>,
+    spec: &'static FnSpec,
+    key: KeyBuf,
+    shape: S,
+    face: X,
+    judge: impl FnOnce(&S::Return) -> Verdict,
+    value: S::Return,
+) -> Result<(), FmError>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+{
+    let cache = chosen(cache);
+    if is_local(&cache, &key) { block_on(put(Some(&cache), spec, key, shape, face, judge, value)) } else { Ok(()) }
+}
+
+/// The exact text of a key.
+pub fn key(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> FmKey {
+    FmKey(key.as_key().render(&chosen(cache).core().prefix))
+}
+
+/// A key as it stands in Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FmKey(String);
+
+impl FmKey {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for FmKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Stub.
-pub fn key(_: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> FmKey {
-    FmKey(key.as_key().render(&Prefix::new("app").unwrap()))
+impl AsRef<str> for FmKey {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
 }

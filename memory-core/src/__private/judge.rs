@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::call::Verdict;
 use crate::{
+    cache::outcome::Verdict,
     error::FmError,
     time::{Expiry, IntoDuration, IntoExpiry},
 };

@@ -1,38 +1,58 @@
 //! What the attributes expand to. Not a public interface: it changes without notice.
+#![allow(missing_docs)]
 
 mod arguments;
 mod bind;
 mod call;
 mod judge;
+pub mod lru;
 mod outcome;
 mod share;
+pub mod singleton;
 mod site;
 mod spec;
 mod wrapping;
 
+pub use serde;
 pub use std;
 
 pub use self::{
     arguments::{Part, ValueArg, argument, axum_state},
     bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, owned, placeholder, some},
     call::{
-        Call, Face, FmKey, MemoryOnly, Portable, Remove, Verdict, blocking, detached, in_place, invalidate,
-        invalidate_blocking, key, peek, peek_blocking, put, put_blocking, refresh_detached, refresh_in_place,
+        Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking, put,
+        put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
     },
     judge::{keep, kept_when, life, life_of, ratio, span},
-    outcome::{Layers, Outcome, Plan, Split, call, kept, layers, memory_only, plan, portable},
-    share::Share,
+    key::{KeyArg, KeyBuf},
+    outcome::{Layers, Plan, call, kept, layers, memory_only, plan, portable},
     site::{companion_id, function_id, renamed_id},
     spec::FnSpec,
 };
-pub use crate::{backend::BoxFuture, cache::FmCache, error::FmError};
+pub use crate::{
+    backend::BoxFuture,
+    cache::{
+        FmCache,
+        outcome::{BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
+    },
+    codec::{Damage, Meta},
+    error::FmError,
+};
 
 pub mod key {
-    //! Keys, for the expansions, for `memory-redis` and for tests.
+    //! Keys, for `memory-redis` and for the tests of the workspace.
 
-    pub use crate::key::{BuildKeyHasher, Key, KeyArg, KeyBuf, KeyHasher, KeyRef, escape, registry};
+    use crate::key::registry::{Site, register};
+    pub use crate::key::{Key, KeyArg, KeyBuf, KeyRef, escape};
+
+    /// The key of a call of the function with this name.
+    pub fn function(id: &str, namespace: Option<&'static str>, version: Option<u64>) -> KeyBuf {
+        KeyBuf::function(register(id, namespace, version, Site { file: file!(), line: 1, column: 1 }))
+    }
 }
-pub use self::key::{KeyArg, KeyBuf};
+
+/// The removal of one entry, by its companion.
+pub type Remove = crate::cache::Remove<'static>;
 
 /// The traits behind the probes, for a glob import in expansions: they only apply to this module's own types.
 pub mod probes {

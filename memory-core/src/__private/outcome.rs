@@ -11,57 +11,18 @@ use serde::{Serialize, de::DeserializeOwned};
 #[cfg(feature = "axum")]
 use super::wrapping::InJson;
 use super::{
-    call::{Call, Face, MemoryOnly, Portable},
-    share::{Failure, Share},
+    call::Call,
+    share::Failure,
     spec::FnSpec,
     wrapping::{Bare, InKeptOption, InKeptResult, InOption, InResult, Wrapping},
 };
-use crate::{cache::FmCache, key::KeyBuf};
-
-/// The shape of a return type.
-pub trait Outcome: Copy + Send + Sync + 'static {
-    /// What the function returns.
-    type Return;
-    /// What is stored of it.
-    type Stored: Clone + Send + Sync + 'static;
-    /// What counts as "there is none": `()`, or [`Infallible`].
-    type Absent: Copy + Send;
-    /// What a failed run returns, or [`Infallible`].
-    type Failure;
-
-    /// Takes a returned value apart.
-    fn split(self, returned: Self::Return) -> Split<Self::Stored, Self::Absent, Self::Failure>;
-    /// What a stored value is returned as.
-    fn value(self, stored: Self::Stored) -> Self::Return;
-    /// What absence is returned as.
-    fn absent(self, absent: Self::Absent) -> Self::Return;
-    /// What a failure is returned as.
-    fn failed(self, failure: Self::Failure) -> Self::Return;
-    /// Whether it returned `None`, inside a `Result` or not.
-    fn is_none(self, returned: &Self::Return) -> bool;
-    /// Whether it returned `Err`.
-    fn is_err(self, returned: &Self::Return) -> bool;
-}
-
-/// A returned value, taken apart.
-pub enum Split<V, A, F> {
-    /// A value that may be stored.
-    Value(V),
-    /// None.
-    Absent(A),
-    /// A failure.
-    Failed(F),
-}
-
-impl<V, A, F> Split<V, A, F> {
-    pub(super) fn map<U>(self, value: impl FnOnce(V) -> U) -> Split<U, A, F> {
-        match self {
-            Self::Value(inner) => Split::Value(value(inner)),
-            Self::Absent(absent) => Split::Absent(absent),
-            Self::Failed(failure) => Split::Failed(failure),
-        }
-    }
-}
+use crate::{
+    cache::{
+        FmCache,
+        outcome::{Face, MemoryOnly, Outcome, Portable, Share, Split},
+    },
+    key::KeyBuf,
+};
 
 /// A return type whose layers `W` have been peeled off a value of type `T`.
 pub struct Layers<T, W>(PhantomData<fn() -> (T, W)>);
@@ -394,7 +355,8 @@ pub fn call<'a, P: Plan>(
     key: KeyBuf,
     refresh: bool,
 ) -> Call<'a, P::Shape, P::Face, P::Share> {
-    Call { cache, spec, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh }
+    let _ = spec;
+    Call { cache, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh }
 }
 
 #[cfg(test)]

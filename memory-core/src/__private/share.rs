@@ -2,18 +2,10 @@
 
 use std::{convert::Infallible, error::Error, marker::PhantomData};
 
-use crate::error::{FmError, Kind};
-
-/// How a failure of type `F` is shared between the waiters of a run.
-pub trait Share<F>: Copy + Send + Sync + 'static {
-    /// What the waiters are handed.
-    type Shared: Send + Sync + 'static;
-    /// What the caller that started the run gets, and what the waiters get; `None`: they run the body themselves.
-    /// Called only when somebody waits.
-    fn share(self, failure: F) -> (F, Option<Self::Shared>);
-    /// The failure of one waiter.
-    fn failure(self, shared: &Self::Shared) -> F;
-}
+use crate::{
+    cache::outcome::{AsSource as BySource, Share},
+    error::FmError,
+};
 
 /// A type of failure, to ask what it can do.
 pub struct Failure<F>(pub(super) PhantomData<fn() -> F>);
@@ -29,9 +21,6 @@ impl<F> Copy for Failure<F> {}
 /// Each waiter gets a clone.
 #[derive(Clone, Copy)]
 pub struct ByClone;
-/// Everybody gets an [`FmError`] that has the failure as its source.
-#[derive(Clone, Copy)]
-pub struct BySource;
 /// It can't be shared.
 #[derive(Clone, Copy)]
 pub struct Alone;
@@ -79,19 +68,6 @@ impl<F: Clone + Send + Sync + 'static> Share<F> for ByClone {
 
     fn failure(self, shared: &F) -> F {
         shared.clone()
-    }
-}
-
-impl<F: From<FmError> + Into<Box<dyn Error + Send + Sync>>> Share<F> for BySource {
-    type Shared = FmError;
-
-    fn share(self, failure: F) -> (F, Option<FmError>) {
-        let shared = FmError::with_source(Kind::Run, "the run that this call waited for failed", failure);
-        (F::from(shared.clone()), Some(shared))
-    }
-
-    fn failure(self, shared: &FmError) -> F {
-        F::from(shared.clone())
     }
 }
 

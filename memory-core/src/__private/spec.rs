@@ -1,61 +1,59 @@
-// STUB: the lead replaces this file.
-//! Stub.
+//! What the expansion of `#[memorize]` knows about its function at compile time.
+
 use std::sync::OnceLock;
 
-use crate::key::{KeyBuf, registry};
+use crate::key::{
+    KeyBuf,
+    registry::{self, Site},
+};
 
-/// Stub.
+/// One memorized function: the only thing an expansion keeps in a `static`.
 pub struct FnSpec {
     type_name: fn() -> &'static str,
-    site: registry::Site,
+    site: Site,
     name: Option<&'static str>,
     namespace: Option<&'static str>,
     version: Option<u64>,
     number: OnceLock<u32>,
-    pub(crate) runs: std::sync::atomic::AtomicU64,
 }
 
 impl FnSpec {
-    /// Stub.
+    /// The function whose companion type has this name, at this place of the source.
     pub const fn new(type_name: fn() -> &'static str, file: &'static str, line: u32, column: u32) -> Self {
-        let site = registry::Site { file, line, column };
-        Self {
-            type_name,
-            site,
-            name: None,
-            namespace: None,
-            version: None,
-            number: OnceLock::new(),
-            runs: std::sync::atomic::AtomicU64::new(0),
-        }
+        let site = Site { file, line, column };
+        Self { type_name, site, name: None, namespace: None, version: None, number: OnceLock::new() }
     }
 
-    /// Stub.
+    /// The name in keys, instead of the path in the source.
     #[must_use]
     pub const fn name(mut self, name: &'static str) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// Stub.
+    /// The group for `clear_namespace`.
     #[must_use]
     pub const fn namespace(mut self, namespace: &'static str) -> Self {
         self.namespace = Some(namespace);
         self
     }
 
-    /// Stub.
+    /// The version of the values' meaning.
     #[must_use]
     pub const fn version(mut self, version: u64) -> Self {
         self.version = Some(version);
         self
     }
 
-    /// Stub.
+    /// An empty key of this function.
+    #[inline]
     pub fn key(&'static self) -> KeyBuf {
-        KeyBuf::function(*self.number.get_or_init(|| {
-            let id = self.name.unwrap_or_else(self.type_name);
-            registry::register(id, self.namespace, self.version, self.site)
-        }))
+        KeyBuf::function(*self.number.get_or_init(|| self.register()))
+    }
+
+    #[cold]
+    fn register(&self) -> u32 {
+        let id = self.name.unwrap_or_else(|| (self.type_name)());
+        registry::register(id, self.namespace, self.version, self.site)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, marker::PhantomData};
 
-use super::outcome::Split;
+use crate::cache::outcome::Split;
 
 /// Layers around a value.
 pub trait Wrapping {
@@ -11,7 +11,7 @@ pub trait Wrapping {
     /// What is stored of it.
     type Stored<T>;
     /// What counts as absent.
-    type Absent: Copy + Send;
+    type Absent: Copy + Send + Sync + 'static;
     /// What is a failure.
     type Failure;
 

@@ -4,13 +4,23 @@
 //! (shared between processes: bytes, asynchronous, may fail). Freshness is the engine's business: a store's own
 //! expiry only reclaims space. A store returns errors; the engine decides what they mean for a call.
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+#[cfg(feature = "memory")]
+mod memory;
 
-use crate::{
+#[cfg(feature = "memory")]
+pub use memory::{FmMemoryBackend, FmMemoryBackendBuilder};
+
+use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use crate::error::FmError;
+pub use crate::{
     entry::Entry,
-    error::FmError,
-    key::{Key, KeyRef},
+    key::{Key, KeyRef, escape},
 };
+
+/// How a store outside this crate says what went wrong.
+#[doc(hidden)]
+pub use crate::error::Kind;
 
 /// A boxed future, as the object-safe seam needs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -20,7 +30,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
     message = "`{Self}` is not a cache backend",
     label = "give an `FmMemoryBackend` or an `FmRedisBackend`"
 )]
-pub trait FmBackend {
+pub trait FmBackend: 'static {
     /// Opens the store for one prefix. Does no I/O: a store that cannot be reached is no error here.
     ///
     /// # Errors
@@ -46,6 +56,13 @@ pub struct Prefix {
 }
 
 impl Prefix {
+    /// The prefix of a cache that names none.
+    pub const FALLBACK: &str = "fm-cache";
+
+    pub(crate) fn fallback() -> Self {
+        Self { plain: Self::FALLBACK.into(), escaped: Self::FALLBACK.into() }
+    }
+
     /// Checks a prefix.
     ///
     /// # Errors
@@ -70,6 +87,19 @@ impl Prefix {
     pub fn escaped(&self) -> &str {
         &self.escaped
     }
+
+    /// A namespace as it appears in keys: escaped as the prefix is, and `/` too.
+    pub fn escaped_namespace(&self, namespace: &str) -> String {
+        crate::key::escape(namespace).replace('/', "%2F")
+    }
+
+    /// How the text of every key of a group begins, and of no other key.
+    pub fn group_start(&self, group: &Group) -> String {
+        match group {
+            Group::All => format!("{}:", self.escaped),
+            Group::Namespace(namespace) => format!("{}:{}/", self.escaped, self.escaped_namespace(namespace)),
+        }
+    }
 }
 
 /// What an invalidation of many entries covers.
@@ -90,16 +120,25 @@ pub trait LocalTier: Send + Sync + 'static {
     fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Arc<Entry>)) -> bool;
     /// Stores an entry, evicting others where the bound asks for it.
     fn insert(&self, key: Key, entry: Arc<Entry>);
-    /// Removes an entry; whether it was there.
-    fn remove(&self, key: KeyRef<'_>) -> bool;
+    /// Removes an entry and gives it back, where there was one.
+    fn remove(&self, key: KeyRef<'_>) -> Option<Arc<Entry>>;
     /// Removes what `doomed` picks; how many went.
     fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64;
     /// How many entries there are; approximate while writes are under way.
     fn len(&self) -> u64;
     /// How many entries the bound has pushed out so far.
     fn evictions(&self) -> u64;
-    /// Whether [`Entry::weight`] counts towards this store's bound, so that the engine must compute it.
-    fn weighs(&self) -> bool;
+    /// How the weight of `value` is found, for [`Entry::weight`].
+    fn weigh(&self, value: &dyn Any) -> Weight;
+}
+
+/// How much a value counts towards the bound of a local store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// This much.
+    Known(u64),
+    /// The length of its serialised form: the engine counts it.
+    Serialized,
 }
 
 /// A key as a shared store sees it.

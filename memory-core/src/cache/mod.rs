@@ -1,10 +1,168 @@
-// STUB: the lead replaces this file.
-//! Stub.
+//! The cache: lookup → fresh | miss → flight → store → invalidate.
 
-/// Stub.
-#[derive(Clone, Default)]
-pub struct FmCache(
-    pub(crate)  std::sync::Arc<
-        std::sync::Mutex<std::collections::HashMap<crate::key::Key, std::sync::Arc<dyn std::any::Any + Send + Sync>>>,
-    >,
-);
+mod blocking;
+mod builder;
+mod context;
+mod direct;
+mod engine;
+mod epoch;
+#[cfg(feature = "axum")]
+mod layer;
+mod life;
+mod manager;
+pub(crate) mod outcome;
+mod run;
+mod store;
+mod told;
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+pub(crate) use blocking::block_on;
+pub use builder::FmCacheBuilder;
+pub(crate) use context::Context;
+pub use direct::{ClearMany, Compute, Get, GetMany, Remove, Set, SetMany};
+pub(crate) use engine::{Job, Turn};
+#[cfg(feature = "axum")]
+pub use layer::{FmCacheLayer, FmCacheService};
+pub use manager::FmCacheManager;
+pub(crate) use manager::with_current;
+pub(crate) use store::Write;
+pub(crate) use told::{Told, Topic};
+
+use crate::{
+    backend::{FmBackend, LocalTier, Prefix, RemoteTier},
+    cache::{engine::Published, epoch::Epochs, life::Defaults},
+    flight::Flights,
+    key::{Key, registry},
+    stats::{FmStats, Stats},
+};
+
+/// A handle to a cache: clone it, keep it in your state, hand it to tasks; all clones are one cache.
+///
+/// [`FmCacheManager`] is the process-wide one, with the same methods.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmCache, FmCacheManager, FmMemoryBackend};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_core::FmError> {
+/// let cache: FmCache = FmCacheManager::builder(FmMemoryBackend::new()).prefix("app-cache").build()?;
+/// cache.set("answer", 42).expire(60).await?;
+/// assert_eq!(cache.get::<i32>("answer").await?, Some(42));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct FmCache {
+    core: Arc<Core>,
+}
+
+/// What all handles to one cache share.
+pub(crate) struct Core {
+    pub(crate) prefix: Prefix,
+    pub(crate) local: Option<Arc<dyn LocalTier>>,
+    pub(crate) remote: Option<Arc<dyn RemoteTier>>,
+    pub(crate) defaults: Defaults,
+    pub(crate) flights: Flights<Key, Published>,
+    pub(crate) epochs: Epochs,
+    pub(crate) stats: Stats,
+    pub(crate) told: Told,
+    closed: AtomicBool,
+}
+
+impl FmCache {
+    /// Begins a cache that is not the process-wide one.
+    pub fn builder(backend: impl FmBackend) -> FmCacheBuilder {
+        FmCacheBuilder::new(backend)
+    }
+
+    pub(crate) fn from_core(core: Core) -> Self {
+        Self { core: Arc::new(core) }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Makes this cache the "global" one for everything awaited inside `future`: memorized functions, direct calls on
+    /// [`FmCacheManager`], and the runs they start. So tests run side by side, each with a cache of its own.
+    ///
+    /// Task-local: a task that `future` spawns by itself does not inherit it; give such a task a scope of its own.
+    ///
+    /// # Cancel safety
+    ///
+    /// As cancel safe as `future`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use memory_core::{FmCacheManager, FmMemoryBackend};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_core::FmError> {
+    /// let cache = FmCacheManager::builder(FmMemoryBackend::new()).prefix("one-test").build()?;
+    /// cache.scope(async { FmCacheManager::set("k", 1).await }).await?;
+    /// assert_eq!(cache.get::<i32>("k").await?, Some(1));
+    /// assert_eq!(FmCacheManager::get::<i32>("k").await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        Context { cache: Some(self.clone()), ..Context::current() }.scope(future)
+    }
+
+    /// What this cache has done so far.
+    pub fn stats(&self) -> FmStats {
+        let mut stats = self
+            .core
+            .stats
+            .snapshot(|number| registry::function(number).map_or_else(String::new, |function| function.id.to_string()));
+        if let Some(local) = &self.core.local {
+            stats.entries = local.len();
+            stats.evictions = local.evictions();
+        }
+        stats
+    }
+
+    /// The prefix all keys of this cache begin with.
+    pub fn prefix(&self) -> &str {
+        self.core.prefix.plain()
+    }
+
+    /// Waits until no background work is left: no body runs, nothing is being stored.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any point; it only watches.
+    pub async fn settle(&self) {
+        self.core.flights.idle().await;
+    }
+
+    /// Settles, then stops. Later calls of memorized functions run their bodies uncached, direct calls answer as if nothing were
+    /// stored.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped at any point and called again.
+    pub async fn close(&self) {
+        self.core.closed.store(true, Ordering::Release);
+        self.settle().await;
+        if let Some(remote) = &self.core.remote {
+            remote.close().await;
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+impl std::fmt::Debug for FmCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FmCache").field("prefix", &self.prefix()).finish_non_exhaustive()
+    }
+}

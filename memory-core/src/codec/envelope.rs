@@ -31,22 +31,22 @@ const TYPE_NAME: u8 = 1;
 
 /// What an envelope says about its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Meta<'a> {
+pub struct Meta<'a> {
     /// Of the key that the value belongs to.
-    pub(crate) fingerprint: [u8; 16],
+    pub fingerprint: [u8; 16],
     /// `std::any::type_name` of the value.
-    pub(crate) type_name: &'a str,
+    pub type_name: &'a str,
     /// When the run that made it began, in ms on the store's clock.
-    pub(crate) born_ms: u64,
+    pub born_ms: u64,
     /// How long it is fresh, in ms; `None` for ever.
-    pub(crate) fresh_ms: Option<u64>,
+    pub fresh_ms: Option<u64>,
     /// How long after the last read it stays fresh, in ms, where it has such a limit.
-    pub(crate) idle_ms: Option<u64>,
+    pub idle_ms: Option<u64>,
 }
 
 /// Why bytes from a store are not the value that was asked for: always a miss.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Damage {
+pub enum Damage {
     /// Somebody else's bytes.
     Foreign,
     /// Written by a later version of this crate.

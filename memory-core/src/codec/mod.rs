@@ -8,7 +8,8 @@ mod faithful;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use self::envelope::{Damage, Meta, open};
+pub(crate) use self::envelope::open;
+pub use self::envelope::{Damage, Meta};
 use crate::error::{FmError, Kind};
 
 /// Nesting beyond this is not stored: reading it back would need a deep stack.

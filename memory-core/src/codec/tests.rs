@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use proptest::{collection::vec, prelude::*};
 use serde::Deserialize;
 
 use super::*;
@@ -162,4 +163,71 @@ fn a_weight_is_the_length_of_the_value() {
     let bytes = sealed(&value);
     let (_, body) = open(&bytes, &KEY).unwrap();
     assert_eq!(weigh(&value), body.len() as u64);
+}
+
+#[test]
+fn no_flipped_bit_and_no_cut_is_ever_a_value() {
+    let page = Page { id: 7, next: Some("next".into()), rest: BTreeMap::new() };
+    let bytes = sealed(&page);
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert!(reopened::<Page>(&flipped).is_err(), "bit {bit}");
+    }
+    for length in 0..bytes.len() {
+        assert!(reopened::<Page>(&bytes[..length]).is_err(), "cut to {length}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_bytes_are_never_a_value(head in 0..4usize, bytes in vec(any::<u8>(), 0..200)) {
+        let bytes = [&b"\xFAfm\x01"[..head], &bytes].concat();
+        prop_assert!(open(&bytes, &KEY).is_err());
+    }
+
+    /// Even where the checksum holds: garbage under a good seal is an error or a value, never a panic.
+    #[test]
+    fn sealed_garbage_never_panics(header in vec(any::<u8>(), 40), fields in vec(any::<u8>(), 0..20), length in 0..64u32, body in vec(any::<u8>(), 0..64)) {
+        let mut bytes = b"\xFAfm\x01".to_vec();
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&[0; 8]);
+        bytes.extend_from_slice(&fields);
+        bytes.extend_from_slice(&body);
+        envelope::seal(&mut bytes);
+        let fingerprint: [u8; 16] = bytes[4..20].try_into().unwrap();
+        prop_assert!(!open(&bytes, &fingerprint).is_err_and(|damage| damage == Damage::OtherKey));
+        let page = meta(&Page { id: 0, next: None, rest: BTreeMap::new() });
+        let _ = decode_value::<Page>(&page, &body);
+        let either = Meta { type_name: std::any::type_name::<Vec<Either>>(), ..page };
+        let _ = decode_value::<Vec<Either>>(&either, &body);
+        let json = Meta { type_name: std::any::type_name::<serde_json::Value>(), ..page };
+        let _ = decode_value::<serde_json::Value>(&json, &body);
+    }
+
+    #[test]
+    fn what_survives_once_survives_unchanged(json in json()) {
+        prop_assert_eq!(reopened::<serde_json::Value>(&sealed(&json)).unwrap(), json);
+    }
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let scalars = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        any::<u64>().prop_map(Into::into),
+        any::<f64>().prop_map(Into::into),
+        ".{0,40}".prop_map(Into::into),
+    ];
+    scalars.prop_recursive(4, 32, 6, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..6).prop_map(Into::into),
+            proptest::collection::btree_map(".{0,6}", inner, 0..6)
+                .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+        ]
+    })
 }

@@ -1,7 +1,5 @@
 //! Types of which only a part is the key.
 
-use serde::Serialize;
-
 use super::KeyBuf;
 
 /// A type of which only a part identifies it, wherever it is an argument of a memorized function.
@@ -29,7 +27,7 @@ use super::KeyBuf;
 )]
 pub trait CacheKey {
     /// What identifies it: the type of the marked field, or the tuple of them.
-    type Key: Serialize;
+    type Key;
 
     /// Adds the marked fields to a key.
     #[doc(hidden)]

@@ -6,11 +6,11 @@ use std::{
 };
 
 /// For maps whose keys are [`Key`](super::Key)s: their hash is taken as it is.
-pub type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
+pub(crate) type BuildKeyHasher = BuildHasherDefault<KeyHasher>;
 
 /// Hands on the hash that a key carries.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct KeyHasher(u64);
+pub(crate) struct KeyHasher(u64);
 
 impl Hasher for KeyHasher {
     #[inline]

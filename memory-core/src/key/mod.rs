@@ -8,7 +8,7 @@ mod cache_key;
 mod encode;
 mod escape;
 mod hash;
-pub mod registry;
+pub(crate) mod registry;
 mod render;
 mod words;
 
@@ -16,10 +16,10 @@ use std::{fmt, hash::Hash, sync::Arc};
 
 use serde::Serialize;
 
+pub(crate) use self::hash::BuildKeyHasher;
 pub use self::{
     cache_key::{CacheKey, KeyArg},
     escape::escape,
-    hash::{BuildKeyHasher, KeyHasher},
 };
 use self::{
     hash::Mix,

@@ -9,24 +9,24 @@ use std::{
 
 /// Where a function stands in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Site {
+pub(crate) struct Site {
     /// The file, as the compiler names it.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// The line, from 1.
-    pub line: u32,
+    pub(crate) line: u32,
     /// The column, from 1.
-    pub column: u32,
+    pub(crate) column: u32,
 }
 
 /// A registered function.
 #[derive(Debug)]
-pub struct Function {
+pub(crate) struct Function {
     /// What it is called in keys; ends with its place in the source where another function had the name first.
-    pub id: Arc<str>,
+    pub(crate) id: Arc<str>,
     /// Its namespace, as the user wrote it.
-    pub namespace: Option<Arc<str>>,
+    pub(crate) namespace: Option<Arc<str>>,
     /// Its version, where it has one.
-    pub version: Option<u64>,
+    pub(crate) version: Option<u64>,
     /// The escaped text of all three.
     pub(super) path: Box<str>,
 }
@@ -35,7 +35,7 @@ pub struct Function {
 ///
 /// When another place in the source has registered this id, namespace and version before, the id gets a suffix, so that
 /// the two never share entries in this process, and an error is logged: the remedy is a `name = ".."` for one of them.
-pub fn register(id: &str, namespace: Option<&'static str>, version: Option<u64>, site: Site) -> u32 {
+pub(crate) fn register(id: &str, namespace: Option<&'static str>, version: Option<u64>, site: Site) -> u32 {
     let name = Name { id: id.into(), namespace, version };
     let mut registry = registry().write().unwrap_or_else(PoisonError::into_inner);
     let sites = registry.numbers.entry(name.clone()).or_default();
@@ -56,7 +56,7 @@ pub fn register(id: &str, namespace: Option<&'static str>, version: Option<u64>,
 }
 
 /// The function with this number.
-pub fn function(number: u32) -> Option<Arc<Function>> {
+pub(crate) fn function(number: u32) -> Option<Arc<Function>> {
     let at = usize::try_from(number).ok()?.checked_sub(1)?;
     registry().read().unwrap_or_else(PoisonError::into_inner).functions.get(at).cloned()
 }

@@ -5,13 +5,13 @@ use std::sync::{
 };
 
 use axum::extract::State;
-use memory_core::{FmCache, memorize};
+use memory_core::{FmCache, FmCacheManager, FmMemoryBackend, memorize};
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 static CACHE: LazyLock<FmCache> = LazyLock::new(new_cache);
 
 fn new_cache() -> FmCache {
-    FmCache::default()
+    FmCacheManager::builder(FmMemoryBackend::new()).prefix("app").build().unwrap()
 }
 
 fn ran() -> u32 {

@@ -1,0 +1,263 @@
+//! Running a body, and what becomes of what it returns.
+
+use std::{future::Future, panic::resume_unwind, sync::Arc};
+
+use tokio::runtime::Handle;
+use tracing::Instrument;
+
+use super::{
+    Context, Job, Topic,
+    engine::{Published, Run},
+    life::Life,
+    outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
+};
+use crate::{backend::RemoteTier, flight::Lead, key::Key, stats::Counters};
+
+impl<S, X, H> Job<S, X, H>
+where
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    /// Runs the body in the caller's task: dropped with the caller, and then the next waiter takes over.
+    ///
+    /// Where an earlier run failed with an error that cannot be shared, several callers do this side by side, and the first
+    /// success is everybody's.
+    pub(crate) async fn run_here<F>(&self, run: Run, judge: impl FnOnce(&S::Return) -> Verdict, body: F) -> S::Return
+    where
+        F: Future<Output = S::Return>,
+    {
+        let _started = Started::count(self.counters());
+        let body = self.surroundings(&run).scope(body);
+        let returned = if run.lead.is_one_of_many() {
+            match race(run.lead.overtaken(), body).await {
+                Raced::First(published) => match self.answer(&published) {
+                    Some(answer) => return answer,
+                    None => return std::future::pending().await,
+                },
+                Raced::Second(returned) => returned,
+            }
+        } else {
+            body.await
+        };
+        self.complete(run, returned, judge).await
+    }
+
+    /// Runs a synchronous body.
+    pub(crate) fn run_blocking(
+        &self,
+        run: Run,
+        judge: impl FnOnce(&S::Return) -> Verdict,
+        body: impl FnOnce() -> S::Return,
+    ) -> S::Return {
+        let _started = Started::count(self.counters());
+        let returned = self.surroundings(&run).sync_scope(body);
+        super::blocking::block_on(self.complete(run, returned, judge))
+    }
+
+    fn surroundings(&self, run: &Run) -> Context {
+        Context { run: Some(run.lead.id()), ..Context::current() }
+    }
+
+    /// Stores what the body returned, as the verdict says, and tells the waiters.
+    async fn complete(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> S::Return {
+        match self.conclude(run, returned, judge) {
+            Conclusion::Keep(run, stored, life) => {
+                self.keep(run, stored.clone(), life).await;
+                self.shape.value(Arc::unwrap_or_clone(stored))
+            }
+            Conclusion::Done(returned) => returned,
+        }
+    }
+
+    /// What is not to be stored is done with at once. (Apart from `complete`, so that no failure, which need not be `Send`, is held
+    /// across an await.)
+    fn conclude(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> Conclusion<S> {
+        let verdict = judge(&returned);
+        match self.shape.split(returned) {
+            Split::Value(stored) => Conclusion::Keep(run, Arc::new(stored), self.life(verdict)),
+            Split::Absent(absent) => {
+                run.lead.answer(Arc::new(Published::Absent(Arc::new(absent))));
+                Conclusion::Done(self.shape.absent(absent))
+            }
+            Split::Failed(failure) => {
+                self.counters().failures.add_one();
+                Conclusion::Done(self.shape.failed(self.fail(run.lead, failure)))
+            }
+        }
+    }
+
+    /// How long the value is kept; `None`: not at all.
+    fn life(&self, verdict: Verdict) -> Option<Life> {
+        self.cache.core().life(verdict).unwrap_or_else(|error| {
+            self.counters().errors.add_one();
+            self.warn(Topic::Expiry, |key| tracing::error!(key, %error, "the value is not stored"));
+            None
+        })
+    }
+
+    async fn keep(&self, run: Run, stored: Arc<S::Stored>, life: Option<Life>) {
+        let core = self.cache.core();
+        let published = Arc::new(Published::Value(stored.clone()));
+        let Some(life) = life else {
+            run.lead.answer(published);
+            return;
+        };
+        match core.remote.as_ref().filter(|_| self.face.leaves_the_process()) {
+            None => {
+                let entry = core.local.is_some().then(|| core.entry(&self.key, stored, self.face, life, run.epoch));
+                let in_time = run.lead.finish(published, || self.insert(entry, run.epoch));
+                self.count_stored(in_time && core.local.is_some());
+            }
+            Some(remote) => self.keep_remote(&**remote, run, published, stored, life).await,
+        }
+    }
+
+    /// The waiters have their answer before the shared store has the value; until it has, the run stays known, so that later calls
+    /// join it instead of running again.
+    async fn keep_remote(
+        &self,
+        remote: &dyn RemoteTier,
+        run: Run,
+        published: Arc<Published>,
+        stored: Arc<S::Stored>,
+        life: Life,
+    ) {
+        let core = self.cache.core();
+        let storing = run.lead.publish(published);
+        let covered = core.epochs.covers(run.epoch, self.key.as_key().namespace().as_deref());
+        // Without a stamp the store could not be read when the run began: a write could overwrite something newer.
+        if let Some(stamp) = run.stamp.filter(|_| !covered && !storing.is_detached()) {
+            match core.remote_write(remote, &self.key, self.face, &*stored, life, Some(stamp)) {
+                Some(Ok(write)) => match remote.store(&[write]).await {
+                    Ok(written) => core.count_written(self.key.as_key(), &written),
+                    Err(error) => core.count_error(self.key.as_key(), "write", &error),
+                },
+                Some(Err(error)) => core.count_error(self.key.as_key(), "encoding", &error),
+                None => {}
+            }
+        }
+        let entry = core.local.is_some().then(|| core.entry(&self.key, stored, self.face, life, run.epoch));
+        storing.commit(|| self.insert(entry, run.epoch));
+    }
+
+    fn insert(&self, entry: Option<crate::entry::Entry>, epoch: u64) {
+        let core = self.cache.core();
+        if let (Some(local), Some(entry)) = (&core.local, entry)
+            && !core.epochs.covers(epoch, entry.namespace.as_deref())
+        {
+            local.insert(self.key.clone(), Arc::new(entry));
+        }
+    }
+
+    fn count_stored(&self, stored: bool) {
+        if stored {
+            self.counters().stores.add_one();
+        } else if self.cache.core().local.is_some() {
+            self.counters().outdated.add_one();
+        }
+    }
+
+    /// Tells the waiters of a failure; what the caller that started the run gets.
+    fn fail(&self, lead: Lead<Key, Published>, failure: S::Failure) -> S::Failure {
+        // Somebody who comes after this look takes over the dropped lead and runs, as one who came after the end.
+        if !lead.has_waiters() {
+            return failure;
+        }
+        match self.share.share(failure) {
+            (own, Some(shared)) => {
+                lead.answer(Arc::new(Published::Failed(Arc::new(shared))));
+                own
+            }
+            (own, None) => {
+                self.warn_of_unshareable();
+                lead.scatter();
+                own
+            }
+        }
+    }
+
+    fn warn_of_unshareable(&self) {
+        let error = std::any::type_name::<S::Failure>();
+        self.warn(Topic::Unshareable, |key| {
+            tracing::warn!(
+                key,
+                error,
+                "callers that wait for a run of this function can't share its error and run the body themselves: \
+                 make the error `Clone`, give it `From<FmError>`, or return `Result<T, Arc<E>>`"
+            );
+        });
+    }
+}
+
+impl<S, X, H> Job<S, X, H>
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    /// Runs the body in a task of its own, which goes on when the caller goes away.
+    pub(crate) async fn run_detached(
+        self,
+        mut run: Run,
+        judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
+        body: BodyFuture<S::Return>,
+    ) -> S::Return {
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !run.lead.is_one_of_many()) else {
+            return self.run_here(run, judge, body).await;
+        };
+        // The caller's own run waits for this one as long as the caller does, not as long as the task lives.
+        let _edge = run.lead.take_edge();
+        let task = Context::current().scope(async move { self.run_here(run, judge, body).await });
+        match runtime.spawn(task.in_current_span()).await {
+            Ok(returned) => returned,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
+        }
+    }
+}
+
+/// What a returned value calls for.
+enum Conclusion<S: Outcome> {
+    /// Store it, where it has a life.
+    Keep(Run, Arc<S::Stored>, Option<Life>),
+    /// Nothing more.
+    Done(S::Return),
+}
+
+/// Counts a run, and its failure when it ends in a panic.
+struct Started<'a>(&'a Counters);
+
+impl<'a> Started<'a> {
+    fn count(counters: &'a Counters) -> Self {
+        counters.runs.add_one();
+        Self(counters)
+    }
+}
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.failures.add_one();
+        }
+    }
+}
+
+enum Raced<A, B> {
+    First(A),
+    Second(B),
+}
+
+/// Whichever future ends first; the other is dropped.
+async fn race<A: Future, B: Future>(first: A, second: B) -> Raced<A::Output, B::Output> {
+    let mut first = std::pin::pin!(first);
+    let mut second = std::pin::pin!(second);
+    std::future::poll_fn(|task| {
+        if let std::task::Poll::Ready(output) = first.as_mut().poll(task) {
+            return std::task::Poll::Ready(Raced::First(output));
+        }
+        second.as_mut().poll(task).map(Raced::Second)
+    })
+    .await
+}

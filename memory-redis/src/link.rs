@@ -1,0 +1,112 @@
+//! One connection, from its birth to its condemnation.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use memory_core::FmError;
+use redis::{Pipeline, Value, aio::MultiplexedConnection};
+use tokio::sync::Notify;
+
+use crate::{failure, real_time};
+
+/// So many round trips in a row without an answer in time condemn a connection.
+const PATIENCE: u32 = 10;
+
+/// A connection and what is thought of it. Once condemned it is never used again; the supervisor makes another.
+pub(crate) struct Link {
+    connection: MultiplexedConnection,
+    unanswered: AtomicU32,
+    doom: OnceLock<FmError>,
+    condemned: Notify,
+}
+
+impl Link {
+    pub(crate) fn new(connection: MultiplexedConnection) -> Arc<Self> {
+        Arc::new(Self { connection, unanswered: AtomicU32::new(0), doom: OnceLock::new(), condemned: Notify::new() })
+    }
+
+    /// One round trip: sends the commands together and gives their answers in order, each of which may be an error
+    /// of the server. May be dropped at any time.
+    ///
+    /// # Errors
+    ///
+    /// No answers: not in time, or the connection broke. The connection is condemned where it can't be trusted on.
+    pub(crate) async fn ask(&self, commands: &Pipeline, limit: Duration) -> Result<Vec<Value>, FmError> {
+        if let Some(doom) = self.doom() {
+            return Err(doom);
+        }
+        let mut connection = self.connection.clone();
+        let round_trip = connection.send_packed_commands(commands, 0, commands.len());
+        let answers = match real_time::within(limit, round_trip).await {
+            Ok(Ok(answers)) => answers,
+            Ok(Err(error)) => return Err(self.broke(error)),
+            Err(real_time::Elapsed) => return Err(self.was_slow(limit)),
+        };
+        self.unanswered.store(0, Ordering::Relaxed);
+        self.check(commands, answers)
+    }
+
+    /// Gives the connection up, for this reason (the first one counts).
+    pub(crate) fn condemn(&self, reason: FmError) {
+        if self.doom.set(reason).is_ok() {
+            self.condemned.notify_one();
+        }
+    }
+
+    /// Why the connection was given up, if it was.
+    pub(crate) fn doom(&self) -> Option<FmError> {
+        self.doom.get().cloned()
+    }
+
+    /// Waits until the connection is given up. For the supervisor alone.
+    pub(crate) async fn condemned(&self) -> FmError {
+        loop {
+            if let Some(doom) = self.doom() {
+                return doom;
+            }
+            self.condemned.notified().await;
+        }
+    }
+
+    /// Condemns the connection because an answer made no sense, and says so.
+    pub(crate) fn out_of_step(&self) -> FmError {
+        let reason = failure::out_of_step();
+        self.condemn(reason.clone());
+        reason
+    }
+
+    /// Counts a call that got no answer within `limit`.
+    pub(crate) fn was_slow(&self, limit: Duration) -> FmError {
+        let error = failure::too_slow(limit);
+        if self.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= PATIENCE {
+            self.condemn(error.clone());
+        }
+        error
+    }
+
+    fn broke(&self, error: redis::RedisError) -> FmError {
+        let condemned = failure::condemns(&error);
+        let error = failure::driver(error);
+        if condemned {
+            self.condemn(error.clone());
+        }
+        error
+    }
+
+    fn check(&self, commands: &Pipeline, answers: Vec<Value>) -> Result<Vec<Value>, FmError> {
+        if answers.len() != commands.len() {
+            return Err(self.out_of_step());
+        }
+        if let Some(Value::ServerError(error)) = answers.iter().find(|answer| failure::refuses_us(answer)) {
+            let reason = failure::refused(error);
+            self.condemn(reason.clone());
+            return Err(reason);
+        }
+        Ok(answers)
+    }
+}

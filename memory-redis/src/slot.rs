@@ -1,0 +1,214 @@
+//! The place where the one connection of a store is, or the reason why there is none.
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use memory_core::{
+    FmError,
+    backend::{Group, RemoteKey},
+};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, SemaphorePermit, watch},
+    task::AbortHandle,
+};
+
+use crate::{
+    clock::ServerClock, doubt::Doubts, failure, journal::Journal, link::Link, names::Names, real_time,
+    settings::Settings, supervisor, topology::Topology,
+};
+
+/// What may be under way at once, in units of [`UNIT`] bytes: a peer that swallows bytes can't make us hoard them.
+const UNITS: u32 = 1024;
+const UNIT: usize = 64 << 10;
+
+/// One store's access to Redis, shared by its calls and its supervisor.
+pub(crate) struct Slot {
+    pub(crate) topology: Topology,
+    pub(crate) settings: Settings,
+    pub(crate) names: Names,
+    pub(crate) clock: ServerClock,
+    pub(crate) doubts: Doubts,
+    phase: watch::Sender<Phase>,
+    /// Held while the phase becomes [`Phase::Up`], so that a removal is either replayed before, or seen after it.
+    journal: Mutex<Journal>,
+    in_flight: Semaphore,
+    supervised: AtomicBool,
+    supervisor: Mutex<Option<AbortHandle>>,
+    closed: AtomicBool,
+}
+
+#[derive(Clone)]
+enum Phase {
+    /// Nothing runs: not used yet, or the runtime of the supervisor has ended.
+    Idle,
+    /// The first try is under way: calls wait for it.
+    Starting(Instant),
+    /// A connection is in use.
+    Up(Arc<Link>),
+    /// There is none: calls fail at once.
+    Down(FmError),
+}
+
+impl Slot {
+    pub(crate) fn new(topology: Topology, settings: Settings, names: Names) -> Arc<Self> {
+        Arc::new(Self {
+            journal: Mutex::new(Journal::new(settings.removal_queue)),
+            topology,
+            settings,
+            names,
+            clock: ServerClock::new(),
+            doubts: Doubts::default(),
+            phase: watch::Sender::new(Phase::Idle),
+            in_flight: Semaphore::new(UNITS as usize),
+            supervised: AtomicBool::new(false),
+            supervisor: Mutex::new(None),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Runs `work` under the deadline of a call, with the connection that is in use.
+    pub(crate) async fn call<T, F>(self: &Arc<Self>, work: impl FnOnce(Arc<Link>) -> F) -> Result<T, FmError>
+    where
+        F: Future<Output = Result<T, FmError>>,
+    {
+        self.supervise()?;
+        let mut used = None;
+        let limit = self.settings.deadline;
+        let whole = async {
+            let link = self.link().await?;
+            used = Some(Arc::clone(&link));
+            work(link).await
+        };
+        match real_time::within(limit, whole).await {
+            Ok(outcome) => outcome,
+            Err(real_time::Elapsed) => Err(used.map_or_else(|| failure::too_slow(limit), |link| link.was_slow(limit))),
+        }
+    }
+
+    /// Waits for its turn to send so many bytes.
+    pub(crate) async fn turn(&self, bytes: usize) -> Result<SemaphorePermit<'_>, FmError> {
+        let units = u32::try_from(1 + bytes / UNIT).unwrap_or(UNITS).min(UNITS);
+        self.in_flight.acquire_many(units).await.map_err(|_| failure::closed())
+    }
+
+    /// Queues removals that have just failed, and gives the connection up: the next one is used only after a replay.
+    pub(crate) fn queue_keys(&self, keys: &[RemoteKey], reason: &FmError) {
+        self.queue(|journal| journal.add_keys(keys), reason);
+    }
+
+    /// The same for a group.
+    pub(crate) fn queue_group(&self, group: &Group, reason: &FmError) {
+        self.queue(|journal| journal.add_group(group.clone()), reason);
+    }
+
+    /// What waits to be replayed.
+    pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
+        lock(&self.journal)
+    }
+
+    /// Puts a connection to use, unless a removal has been queued.
+    pub(crate) fn admit(&self, link: &Arc<Link>) -> bool {
+        let journal = self.journal();
+        let admitted = journal.is_empty();
+        if admitted {
+            self.phase.send_replace(Phase::Up(Arc::clone(link)));
+        }
+        admitted
+    }
+
+    /// There is no connection from now on, for this reason.
+    pub(crate) fn fall(&self, reason: FmError) {
+        self.phase.send_replace(Phase::Down(reason));
+    }
+
+    /// The connection in use, if there is one.
+    pub(crate) fn current(&self) -> Option<Arc<Link>> {
+        match &*self.phase.borrow() {
+            Phase::Up(link) => Some(Arc::clone(link)),
+            _ => None,
+        }
+    }
+
+    /// Nothing runs from now on until the next call.
+    pub(crate) fn idle(&self) {
+        self.phase.send_replace(Phase::Idle);
+        self.supervised.store(false, Ordering::Release);
+    }
+
+    /// Stops everything, for good.
+    pub(crate) fn close(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.in_flight.close();
+        if let Some(supervisor) = lock(&self.supervisor).take() {
+            supervisor.abort();
+        }
+        self.phase.send_replace(Phase::Down(failure::closed()));
+        if !self.journal().is_empty() {
+            tracing::warn!(
+                redis = self.topology.address(),
+                "the cache was closed before Redis could be told of all removals"
+            );
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Starts the supervisor where none runs: on the first call, and when the runtime it ran in has ended.
+    fn supervise(self: &Arc<Self>) -> Result<(), FmError> {
+        if self.is_closed() {
+            return Err(failure::closed());
+        }
+        if self.supervised.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let runtime = Handle::try_current()
+            .map_err(|_| failure::backend("Redis can be used only within a tokio runtime, and there is none here"))?;
+        if !self.supervised.swap(true, Ordering::AcqRel) {
+            self.phase.send_replace(Phase::Starting(Instant::now()));
+            let task = runtime.spawn(supervisor::run(supervisor::Reign::over(Arc::clone(self))));
+            *lock(&self.supervisor) = Some(task.abort_handle());
+        }
+        Ok(())
+    }
+
+    /// The connection in use. Waits for the first one after a start, for as long as one call may take.
+    async fn link(&self) -> Result<Arc<Link>, FmError> {
+        let mut phase = self.phase.borrow().clone();
+        if let Phase::Starting(since) = phase {
+            if since.elapsed() > self.settings.deadline {
+                return Err(failure::backend("Redis has not answered yet"));
+            }
+            let mut changes = self.phase.subscribe();
+            let settled = changes.wait_for(|phase| !matches!(phase, Phase::Starting(_))).await;
+            phase = settled.map_err(|_| failure::closed())?.clone();
+        }
+        match phase {
+            Phase::Up(link) => link.doom().map_or(Ok(link), Err),
+            Phase::Down(reason) => Err(reason),
+            Phase::Idle | Phase::Starting(_) => Err(failure::backend("the connection to Redis is starting anew")),
+        }
+    }
+
+    fn queue(&self, add: impl FnOnce(&mut Journal), reason: &FmError) {
+        let mut journal = self.journal();
+        add(&mut journal);
+        if let Some(link) = self.current() {
+            link.condemn(reason.clone());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

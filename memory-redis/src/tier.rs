@@ -1,0 +1,169 @@
+//! The store as the engine sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use memory_core::{
+    FmError,
+    backend::{BoxFuture, Fetched, Group, RemoteKey, RemoteTier, RemoteWrite, Removed, Written},
+};
+use redis::Pipeline;
+
+use crate::{
+    failure, life,
+    link::Link,
+    read, removal, scan,
+    slot::Slot,
+    write::{self, Plan},
+};
+
+/// One prefix in one Redis.
+pub(crate) struct RedisTier {
+    slot: Arc<Slot>,
+}
+
+impl RedisTier {
+    pub(crate) fn new(slot: Arc<Slot>) -> Self {
+        Self { slot }
+    }
+}
+
+impl Drop for RedisTier {
+    fn drop(&mut self) {
+        self.slot.close();
+    }
+}
+
+impl RemoteTier for RedisTier {
+    fn now_ms(&self) -> u64 {
+        self.slot.clock.now_ms()
+    }
+
+    fn fetch<'a>(&'a self, keys: &'a [RemoteKey]) -> BoxFuture<'a, Result<Vec<Fetched>, FmError>> {
+        Box::pin(fetch(&self.slot, keys))
+    }
+
+    fn store<'a>(&'a self, writes: &'a [RemoteWrite]) -> BoxFuture<'a, Result<Vec<Written>, FmError>> {
+        Box::pin(store(&self.slot, writes))
+    }
+
+    fn remove<'a>(&'a self, keys: &'a [RemoteKey]) -> BoxFuture<'a, Removed> {
+        let (slot, keys) = (Arc::clone(&self.slot), keys.to_vec());
+        Box::pin(to_its_end(remove(slot, keys)))
+    }
+
+    fn clear<'a>(&'a self, group: &'a Group) -> BoxFuture<'a, Removed> {
+        Box::pin(to_its_end(clear(Arc::clone(&self.slot), group.clone())))
+    }
+
+    fn touch<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<(), FmError>> {
+        Box::pin(touch(&self.slot, key, life))
+    }
+
+    fn distrust(&self) {
+        if let Some(link) = self.slot.current() {
+            link.out_of_step();
+        }
+    }
+
+    fn close<'a>(&'a self) -> BoxFuture<'a, ()> {
+        Box::pin(async { self.slot.close() })
+    }
+}
+
+async fn fetch(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<Vec<Fetched>, FmError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        read::read(slot, &link, keys).await
+    })
+    .await
+}
+
+async fn store(slot: &Arc<Slot>, writes: &[RemoteWrite]) -> Result<Vec<Written>, FmError> {
+    if writes.is_empty() {
+        return Ok(Vec::new());
+    }
+    slot.call(|link| async move {
+        let _turn = slot.turn(writes.iter().map(|write| write.payload.len()).sum()).await?;
+        // Planned after the waiting, since the server's clock decides how long a plan is good for.
+        let plans: Vec<Plan> = writes.iter().map(|write| write::plan(slot, write)).collect();
+        write::send(slot, &link, plans).await
+    })
+    .await
+}
+
+async fn touch(slot: &Arc<Slot>, key: &RemoteKey, life: Duration) -> Result<(), FmError> {
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        let mut request = Pipeline::new();
+        request.cmd("PEXPIRE").arg(&*key.text).arg(life::in_millis(life));
+        let answers = link.ask(&request, slot.settings.response_timeout).await?;
+        answers.iter().try_for_each(|answer| failure::answered(answer).map(drop))
+    })
+    .await
+}
+
+async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
+    let mut removed = 0;
+    let mut left = &keys[..];
+    while !left.is_empty() {
+        let (step, rest) = left.split_at(left.len().min(removal::STEP));
+        match remove_step(&slot, step).await {
+            Ok(count) => removed += count,
+            Err(reason) => {
+                slot.queue_keys(left, &reason);
+                return Removed::Queued(reason);
+            }
+        }
+        left = rest;
+    }
+    Removed::Now(removed)
+}
+
+async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmError> {
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        removal::remove(&slot.names, &link, keys.iter(), slot.settings.response_timeout).await
+    })
+    .await
+}
+
+/// Raises the generation of the group, which is all that others need, and then takes its entries away.
+async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
+    let link = match raise(&slot, &group).await {
+        Ok(link) => link,
+        Err(reason) => {
+            slot.queue_group(&group, &reason);
+            return Removed::Queued(reason);
+        }
+    };
+    match scan::sweep(&link, &slot.names.start(&group)).await {
+        Ok(removed) => Removed::Now(removed),
+        Err(reason) => {
+            slot.journal().leave(group);
+            Removed::Queued(reason)
+        }
+    }
+}
+
+async fn raise(slot: &Arc<Slot>, group: &Group) -> Result<Arc<Link>, FmError> {
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        removal::raise(&slot.names, &link, group, slot.settings.response_timeout).await?;
+        Ok(link)
+    })
+    .await
+}
+
+/// Runs a removal in a task of its own: it happens, or is queued, also when the caller goes away.
+async fn to_its_end(removal: impl Future<Output = Removed> + Send + 'static) -> Removed {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => runtime.spawn(removal).await.unwrap_or_else(|_| {
+            Removed::Queued(failure::backend("the runtime ended before Redis had confirmed the removal"))
+        }),
+        // Without a runtime Redis is out of reach, so this queues the removal at once.
+        Err(_) => removal.await,
+    }
+}

@@ -1,0 +1,231 @@
+//! Calls on a cache over Redis: what a user sees, on good days and bad ones.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use memory_core::{FmCache, FmCacheManager, FmError};
+use memory_redis::FmRedisBackend;
+
+use crate::{
+    AT_ONCE, HEALED, PATIENCE,
+    support::{eventually, redis_server::RedisServer, timed},
+};
+
+fn process(url: &str) -> FmCache {
+    FmCacheManager::builder(FmRedisBackend::connect(url).unwrap()).prefix("app").build().unwrap()
+}
+
+async fn computed(cache: &FmCache, key: &str, value: u32) -> u32 {
+    cache.get_or_compute(key.to_owned(), move || async move { Ok::<u32, FmError>(value) }).expire(60).await.unwrap()
+}
+
+/// Waits until `cache` stores and finds values again.
+async fn caches(cache: &FmCache) -> Duration {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let (took, ()) = eventually(HEALED, "values are cached", || async {
+        let key = format!("probe-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        cache.set(key.as_str(), 1_u32).await.unwrap();
+        cache.get::<u32>(key.as_str()).await.unwrap().map(|_| ())
+    })
+    .await;
+    took
+}
+
+#[tokio::test]
+async fn what_one_process_computes_another_one_finds() {
+    let server = RedisServer::start();
+    let (here, there) = (process(&server.url()), process(&server.url()));
+    caches(&here).await;
+    caches(&there).await;
+    assert_eq!(computed(&here, "k", 1).await, 1);
+    assert_eq!(computed(&there, "k", 2).await, 1);
+    assert_eq!((there.stats().runs, there.stats().hits > 0), (0, true));
+    let text = "app:k";
+    let life: i64 = server.run(&[b"PTTL", text.as_bytes()]);
+    assert!((55_000..=60_000).contains(&life), "{life}");
+    assert!(there.remove("k").await.unwrap());
+    assert_eq!(here.get::<u32>("k").await.unwrap(), None);
+    here.set_many([("a", 1_u32), ("b", 2)]).namespace("n").await.unwrap();
+    assert_eq!(there.get_many::<u32, _>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
+    assert_eq!(there.clear_namespace("n").await.unwrap(), 2);
+    assert_eq!(here.get::<u32>("a").namespace("n").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_invalidation_in_another_process_during_a_run_is_never_lost() {
+    let server = RedisServer::start();
+    let (here, there) = (process(&server.url()), process(&server.url()));
+    caches(&here).await;
+    caches(&there).await;
+    for how in ["remove", "clear", "namespace", "set"] {
+        let invalidator = there.clone();
+        let run = here
+            .get_or_compute("k", move || async move {
+                match how {
+                    "remove" => drop(invalidator.remove("k").namespace("n").await?),
+                    "clear" => drop(invalidator.clear().await?),
+                    "namespace" => drop(invalidator.clear_namespace("n").await?),
+                    _ => invalidator.set("k", 9_u32).namespace("n").await?,
+                }
+                Ok::<u32, FmError>(1)
+            })
+            .namespace("n");
+        assert_eq!(run.await.unwrap(), 1, "{how}: the run's own caller gets its value");
+        let expected = (how == "set").then_some(9);
+        assert_eq!(here.get::<u32>("k").namespace("n").await.unwrap(), expected, "{how}");
+        assert_eq!(there.get::<u32>("k").namespace("n").await.unwrap(), expected, "{how}");
+        there.clear().await.unwrap();
+    }
+    assert_eq!(here.stats().outdated, 4);
+}
+
+#[tokio::test]
+async fn a_service_boots_without_redis_and_caches_once_it_comes() {
+    let mut server = RedisServer::absent();
+    let start = Instant::now();
+    let cache = process(&server.url());
+    assert!(start.elapsed() < Duration::from_secs(1));
+    for number in 0..20 {
+        let (time, value) = timed(computed(&cache, "k", number)).await;
+        assert_eq!(value, number, "nothing is cached, nothing fails");
+        assert!(time < PATIENCE, "a call took {time:?}");
+    }
+    server.restart();
+    let took = caches(&cache).await;
+    assert!(took < HEALED, "{took:?}");
+}
+
+#[tokio::test]
+async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
+    for hang in [false, true] {
+        let mut server = RedisServer::start();
+        let cache = process(&server.url());
+        caches(&cache).await;
+        computed(&cache, "k", 1).await;
+        if hang {
+            server.hang()
+        } else {
+            server.kill()
+        }
+        let until = Instant::now() + Duration::from_secs(2);
+        let mut times = Vec::new();
+        let mut number = 0;
+        while Instant::now() < until {
+            number += 1;
+            let key = format!("k-{number}");
+            let (time, value) = timed(computed(&cache, &key, number)).await;
+            assert_eq!(value, number);
+            assert!(time < PATIENCE * 2, "hang: {hang}: call {number} took {time:?}");
+            times.push(time);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let late = &times[times.len() / 2..];
+        let slow = late.iter().filter(|time| **time > AT_ONCE).count();
+        assert!(slow * 50 <= late.len(), "hang: {hang}: {slow} of {} calls were not at once", late.len());
+        if hang {
+            server.go_on()
+        } else {
+            server.restart()
+        }
+        let took = caches(&cache).await;
+        assert!(took < HEALED, "hang: {hang}: {took:?}");
+        assert!(cache.stats().errors > 0);
+    }
+}
+
+#[tokio::test]
+async fn strict_calls_tell_of_an_outage_and_others_do_not() {
+    let mut server = RedisServer::start();
+    let cache = process(&server.url());
+    caches(&cache).await;
+    cache.set("k", 1_u32).await.unwrap();
+    server.kill();
+    for error in [
+        cache.get::<u32>("k").strict().await.unwrap_err(),
+        cache.set("k", 2_u32).strict().await.unwrap_err(),
+        cache.remove("k").strict().await.unwrap_err(),
+        cache.clear().strict().await.unwrap_err(),
+        cache.clear_namespace("n").strict().await.unwrap_err(),
+    ] {
+        assert!(error.is_backend(), "{error}");
+    }
+    assert_eq!(cache.get::<u32>("k").await.unwrap(), None);
+    cache.set("k", 3_u32).await.unwrap();
+    assert!(!cache.remove("k").await.unwrap());
+    assert_eq!(cache.clear().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_overwritten_or_removed_during_an_outage_does_not_come_back() {
+    let server = RedisServer::start();
+    let cache = process(&server.url());
+    caches(&cache).await;
+    cache.set("overwritten", 1_u32).await.unwrap();
+    cache.set("removed", 1_u32).await.unwrap();
+    cache.set("kept", 1_u32).await.unwrap();
+    server.hang();
+    cache.set("overwritten", 2_u32).await.unwrap();
+    cache.remove("removed").await.unwrap();
+    server.go_on();
+    caches(&cache).await;
+    // The overwriting value may have been lost, but the old one must not be seen again.
+    assert_ne!(cache.get::<u32>("overwritten").await.unwrap(), Some(1));
+    assert_eq!(cache.get::<u32>("removed").await.unwrap(), None);
+    assert_eq!(cache.get::<u32>("kept").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn damaged_and_foreign_values_are_misses_that_are_written_anew() {
+    let server = RedisServer::start();
+    let cache = process(&server.url());
+    caches(&cache).await;
+    for (number, damage) in [&b"not ours"[..], b"", b"\xFAfm\x01 truncated"].into_iter().enumerate() {
+        let key = format!("k{number}");
+        computed(&cache, &key, 1).await;
+        let _: () = server.run(&[b"SET", format!("app:{key}").as_bytes(), damage]);
+        assert_eq!(computed(&cache, &key, 2).await, 2, "{damage:?}");
+        assert_eq!(computed(&cache, &key, 3).await, 2, "written anew");
+    }
+    let other: Vec<u8> = server.run(&[b"GET", b"app:k0"]);
+    computed(&cache, "victim", 7).await;
+    let _: () = server.run(&[b"SET", b"app:victim", &other]);
+    assert_eq!(cache.get::<u32>("victim").await.unwrap(), None, "the value of another key is never answered");
+    cache.set("typed", "text".to_owned()).await.unwrap();
+    assert_eq!(cache.get::<u32>("typed").await.unwrap(), None);
+    assert!(cache.stats().undecodable >= 2, "{:?}", cache.stats());
+}
+
+#[tokio::test]
+async fn a_value_over_the_payload_limit_is_returned_and_counted_but_not_stored() {
+    let server = RedisServer::start();
+    let backend = FmRedisBackend::connect(&server.url()).unwrap().payload_limit(1000);
+    let cache = FmCacheManager::builder(backend).prefix("app").build().unwrap();
+    caches(&cache).await;
+    let long = || async { Ok::<String, FmError>("x".repeat(2000)) };
+    assert_eq!(cache.get_or_compute("k", long).await.unwrap().len(), 2000);
+    assert_eq!(cache.get::<String>("k").await.unwrap(), None);
+    assert_eq!(cache.stats().too_large, 1);
+}
+
+#[tokio::test]
+async fn time_to_idle_holds_in_redis_too() {
+    let server = RedisServer::start();
+    let cache = process(&server.url());
+    caches(&cache).await;
+    cache.set("k", 1_u32).expire(60).time_to_idle(1).await.unwrap();
+    let until = Instant::now() + Duration::from_millis(1500);
+    while Instant::now() < until {
+        assert_eq!(cache.get::<u32>("k").await.unwrap(), Some(1), "each read prolongs it");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let life: i64 = server.run(&[b"PTTL", b"app:k"]);
+    assert!((1..=1000).contains(&life), "{life}");
+    let (took, ()) = eventually(HEALED, "it expires once it is idle", || async {
+        let exists: bool = server.run(&[b"EXISTS", b"app:k"]);
+        (!exists).then_some(())
+    })
+    .await;
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}

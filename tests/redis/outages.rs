@@ -1,0 +1,202 @@
+//! Redis absent, dead, hung, slow, loading, locked: each call within its time, and used again soon after.
+
+use std::time::Duration;
+
+use crate::{
+    AT_ONCE, HEALED, PATIENCE, Store,
+    support::{
+        proxy::{Mode, Proxy},
+        redis_server::RedisServer,
+        timed,
+    },
+};
+
+/// Calls until it is known that there is no connection, then a few more; each within its time.
+async fn each_call_is_short(store: &Store) {
+    let key = store.key("f");
+    store.fails_fast(&key).await;
+    for _ in 0..20 {
+        let (time, outcome) = timed(store.fetch(&key)).await;
+        assert!(outcome.unwrap_err().is_backend());
+        assert!(time < AT_ONCE, "a call that knows took {time:?}");
+    }
+    let (time, outcome) = timed(store.store(&key, "value", None)).await;
+    assert!(outcome.is_err() && time < PATIENCE);
+}
+
+/// Works again within the promised time, and really.
+async fn heals(store: &Store) {
+    let key = store.key("f");
+    let (time, _) = store.healed(&key).await;
+    assert!(time < HEALED, "healed after {time:?}");
+    store.run_and_store(&key, "healed").await;
+    assert_eq!(store.payload(&key).await.as_deref(), Some("healed"));
+}
+
+#[tokio::test]
+async fn redis_absent_at_boot_costs_little_and_is_found_when_it_comes() {
+    let mut server = RedisServer::absent();
+    let store = Store::at(&server.url());
+    let (time, outcome) = timed(store.fetch(&store.key("f"))).await;
+    assert!(outcome.unwrap_err().is_backend() && time < PATIENCE, "the first call took {time:?}");
+    each_call_is_short(&store).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    server.restart();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn redis_that_swallows_everything_at_boot_costs_one_deadline() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    proxy.all(Mode::Blackhole);
+    let store = Store::at(&proxy.url());
+    each_call_is_short(&store).await;
+    proxy.fresh(Mode::Pass);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn redis_killed_and_started_again() {
+    let mut server = RedisServer::start();
+    let store = Store::at(&server.url());
+    heals(&store).await;
+    server.kill();
+    each_call_is_short(&store).await;
+    server.restart();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn redis_hung() {
+    let server = RedisServer::start();
+    let store = Store::at(&server.url());
+    heals(&store).await;
+    server.hang();
+    each_call_is_short(&store).await;
+    server.go_on();
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_half_open_connection_that_stays_dead_is_replaced() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    heals(&store).await;
+    proxy.existing(Mode::Blackhole);
+    heals(&store).await;
+    assert_eq!(proxy.accepted(), 2);
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_found_without_a_call() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    heals(&store).await;
+    proxy.existing(Mode::Blackhole);
+    crate::support::eventually(HEALED, "the heartbeat notices", || async { (proxy.accepted() > 1).then_some(()) })
+        .await;
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn connections_that_are_reset() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    heals(&store).await;
+    proxy.refuse(true);
+    proxy.reset();
+    each_call_is_short(&store).await;
+    proxy.refuse(false);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_network_slower_than_the_deadline() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    heals(&store).await;
+    proxy.all(Mode::Delay(Duration::from_millis(300)));
+    for _ in 0..20 {
+        let (time, outcome) = timed(store.fetch(&store.key("f"))).await;
+        assert!(outcome.is_err() && time < PATIENCE, "a call took {time:?}");
+    }
+    proxy.all(Mode::Pass);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_password_that_changes_and_comes_back() {
+    let server = RedisServer::start_with(&["--requirepass", "first"]);
+    let admin = redis::Client::open(format!("redis://:first@127.0.0.1:{}", server.port())).unwrap();
+    let mut admin = admin.get_connection().unwrap();
+    let store = Store::at(&format!("redis://:first@127.0.0.1:{}", server.port()));
+    heals(&store).await;
+    let change = |admin: &mut redis::Connection, password: &str| {
+        let () = redis::cmd("CONFIG").arg(&["SET", "requirepass", password]).query(admin).unwrap();
+    };
+    change(&mut admin, "second");
+    let () = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "normal", "SKIPME", "yes"]).query(&mut admin).unwrap();
+    each_call_is_short(&store).await;
+    let shown = store.fetch(&store.key("f")).await.unwrap_err();
+    assert!(!format!("{shown} {shown:?}").contains("first"), "{shown:?}");
+    change(&mut admin, "first");
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_login_that_is_lost_on_a_live_connection_is_renewed() {
+    let server = RedisServer::start();
+    let store = Store::at(&format!("redis://user:word@127.0.0.1:{}", server.port()));
+    let () = server.run(&[b"ACL", b"SETUSER", b"user", b"on", b">word", b"~*", b"&*", b"+@all"]);
+    heals(&store).await;
+    let () = server.run(&[b"ACL", b"DELUSER", b"user"]);
+    each_call_is_short(&store).await;
+    let () = server.run(&[b"ACL", b"SETUSER", b"user", b"on", b">word", b"~*", b"&*", b"+@all"]);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_pauses_its_clients() {
+    let server = RedisServer::start();
+    let store = Store::at(&server.url());
+    heals(&store).await;
+    let () = server.run(&[b"CLIENT", b"PAUSE", b"1500"]);
+    let (time, outcome) = timed(store.fetch(&store.key("f"))).await;
+    assert!(outcome.is_err() && time < PATIENCE, "a call took {time:?}");
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_server_that_loads_its_data() {
+    let mut server = RedisServer::start();
+    let mut pipeline = redis::pipe();
+    for n in 0..2_000 {
+        pipeline.set(format!("other:{n}"), "value").ignore();
+    }
+    let () = pipeline.query(&mut server.connection()).unwrap();
+    let () = server.run(&[b"SAVE"]);
+    let store = Store::at(&server.url());
+    heals(&store).await;
+    // Two seconds in all.
+    server.restart_with(&["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"]);
+    each_call_is_short(&store).await;
+    heals(&store).await;
+    assert!(server.run::<bool>(&[b"EXISTS", b"other:1999"]), "it had been loading");
+}
+
+#[tokio::test]
+async fn no_second_sees_more_than_five_tries_to_connect() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    proxy.refuse(true);
+    let store = Store::at(&proxy.url());
+    let _ = store.fetch(&store.key("f")).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let tries = proxy.accepted();
+    assert!((3..=20).contains(&tries), "{tries} tries in 3 s");
+}

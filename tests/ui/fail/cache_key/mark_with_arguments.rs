@@ -1,0 +1,11 @@
+use memory_core::CacheKey;
+
+#[derive(CacheKey)]
+struct CurrentUser {
+    #[cache_key(id)]
+    id: u64,
+}
+
+fn main() {
+    let _ = CurrentUser { id: 1 }.id;
+}

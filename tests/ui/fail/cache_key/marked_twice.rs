@@ -1,0 +1,12 @@
+use memory_core::CacheKey;
+
+#[derive(CacheKey)]
+struct CurrentUser {
+    #[cache_key]
+    #[cache_key]
+    id: u64,
+}
+
+fn main() {
+    let _ = CurrentUser { id: 1 }.id;
+}

@@ -1,0 +1,10 @@
+use memory_core::CacheKey;
+
+#[derive(CacheKey)]
+struct CurrentUser {
+    id: u64,
+}
+
+fn main() {
+    let _ = CurrentUser { id: 1 }.id;
+}

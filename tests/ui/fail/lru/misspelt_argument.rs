@@ -1,0 +1,10 @@
+use memory_core::fm_lru;
+
+#[fm_lru(max_size = 10)]
+fn shout(word: &str) -> String {
+    word.to_uppercase()
+}
+
+fn main() {
+    shout::cache_info();
+}

@@ -1,0 +1,10 @@
+use memory_core::fm_lru;
+
+#[fm_lru(maxsize = 10)]
+unsafe fn shout(word: &str) -> String {
+    word.to_uppercase()
+}
+
+fn main() {
+    shout::cache_info();
+}

@@ -1,0 +1,6 @@
+use memory_core::cached_singleton;
+
+#[cached_singleton]
+fn get_settings() {}
+
+fn main() {}
