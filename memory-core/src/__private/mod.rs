@@ -13,6 +13,8 @@ mod site;
 mod spec;
 mod wrapping;
 
+#[cfg(feature = "macros")]
+pub use memory_macros::memorize as outermost;
 pub use serde;
 pub use std;
 

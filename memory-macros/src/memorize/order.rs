@@ -47,7 +47,7 @@ pub(crate) fn reordered(function: &Function, history: &History, args: &TokenStre
 }
 
 // Input:  #[memorize(..)] #[doc = ".."] #[instrument] async fn f() { .. }
-// Output: #[doc = ".."] #[instrument] #[::memory_core::memorize(__again(true) ..)] async fn f() { .. }
+// Output: #[doc = ".."] #[instrument] #[::memory_core::__private::outermost(__again(true) ..)] async fn f() { .. }
 fn inside_first(function: &Function, history: &History, args: &TokenStream) -> Option<TokenStream> {
     (!history.ordered && function.attrs.iter().any(is_inner)).then(|| {
         let attrs = &function.attrs;
@@ -58,8 +58,8 @@ fn inside_first(function: &Function, history: &History, args: &TokenStream) -> O
 }
 
 // Input:  #[memorize(..)] async fn f(id: u64, #[cfg(x)] extra: u64) { .. }
-// Output: #[cfg(x)] #[::memory_core::memorize(__again(false) ..)] async fn f(id: u64, extra: u64) { .. }
-//         #[cfg(not(x))] #[::memory_core::memorize(__again(false extra) ..)] async fn f(id: u64) { .. }
+// Output: #[cfg(x)] #[::memory_core::__private::outermost(__again(false) ..)] async fn f(id: u64, extra: u64) { .. }
+//         #[cfg(not(x))] #[::memory_core::__private::outermost(__again(false extra) ..)] async fn f(id: u64) { .. }
 fn with_and_without(function: &Function, history: &History, args: &TokenStream) -> Option<TokenStream> {
     let inputs = &function.sig.inputs;
     let at = inputs.iter().position(|input| attrs_of(input).iter().any(is_cfg))?;
@@ -80,12 +80,12 @@ fn with_and_without(function: &Function, history: &History, args: &TokenStream) 
     })
 }
 
-/// This attribute again. A `crate = path` among the arguments says where it is.
+/// This attribute again, under a name that no other attribute looks for. A `crate = path` among the arguments says where it is.
 fn this(history: &History, args: &TokenStream) -> TokenStream {
     let krate = super::validate::krate(args);
     let mark = Ident::new(AGAIN, Span::call_site());
     let History { ordered, absent } = history;
-    quote!(#[#krate::memorize(#mark(#ordered #(#absent)*) #args)])
+    quote!(#[#krate::__private::outermost(#mark(#ordered #(#absent)*) #args)])
 }
 
 fn without_attrs(function: &Function, inputs: &[&FnArg]) -> TokenStream {
