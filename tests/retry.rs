@@ -705,3 +705,49 @@ async fn statuses_are_added_to_the_default() {
     assert_eq!(calls(503, responded).await, 3);
     assert_eq!(calls(404, responded).await, 1);
 }
+
+/// What a request to an upstream that answers `answer` ends with, its body decoded as JSON.
+async fn request(answer: &'static [u8]) -> reqwest::Error {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer).await;
+        }
+    });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answered = async { client.get(url).send().await?.error_for_status()?.json::<serde_json::Value>().await };
+    answered.await.unwrap_err()
+}
+
+#[tokio::test]
+async fn broken_transfers_are_retryable_and_bad_answers_are_not() {
+    let broken_off: [&[u8]; 4] = [
+        b"",
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"a\":",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"a\":\r\n",
+    ];
+    for answer in broken_off {
+        let error = request(answer).await;
+        assert!(is_retryable_error(&error), "{error:?}");
+    }
+    let permanent: [&[u8]; 4] = [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnope",
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 8\r\n\r\nnot gzip",
+        b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+    ];
+    for answer in permanent {
+        let error = request(answer).await;
+        assert!(!is_retryable_error(&error), "{error:?}");
+    }
+    let bad_url = reqwest::Client::new().get("nowhere").send().await.unwrap_err();
+    assert!(!is_retryable_error(&bad_url), "{bad_url:?}");
+    let unavailable = request(b"HTTP/1.1 503 Unavailable\r\ncontent-length: 0\r\n\r\n").await;
+    assert!(is_retryable_error(&unavailable));
+}

@@ -17,11 +17,13 @@ use crate::{
 /// Calls after which a retry is taken to go on for ever.
 const UNBOUNDED: u32 = 1000;
 
+/// A rule of ours: why, and which cases.
+type Rule = (&'static str, fn(&Value) -> bool);
+
 /// What is deliberately not as recorded, and how to tell such a case.
-const DELIBERATE: [(&str, fn(&Value) -> bool); 1] =
-    [("an exhausted `retry_on_result` gives the last `Ok`, not an error", |case| {
-        case["result"]["error"]["cause"].get("result").is_some()
-    })];
+const DELIBERATE: [Rule; 1] = [("an exhausted `retry_on_result` gives the last `Ok`, not an error", |case| {
+    case["result"]["error"]["cause"].get("result").is_some()
+})];
 
 #[tokio::test(start_paused = true)]
 async fn retries() {
