@@ -35,8 +35,8 @@ async fn retries() {
 }
 
 async fn verdict(case: &Value) -> Verdict {
-    if let Value::Array(table) = &case["predicate_table"] {
-        return judged(predicate_table(table));
+    if case.get("policy").is_none() {
+        return predicate_table(case);
     }
     if let Some(rule) = left_out(case) {
         return Verdict::LeftOut(rule);
@@ -51,10 +51,6 @@ async fn verdict(case: &Value) -> Verdict {
         None if differences.is_empty() => Verdict::Matched,
         None => Verdict::Differed(differences.join("; ")),
     }
-}
-
-fn judged(differences: Vec<String>) -> Verdict {
-    if differences.is_empty() { Verdict::Matched } else { Verdict::Differed(differences.join("; ")) }
 }
 
 /// The rules of the vectors' README.
@@ -396,18 +392,25 @@ fn described(outcome: &Result<Value, CallError>) -> Value {
 }
 
 /// Rows of an outcome and whether the default predicate retries it.
-fn predicate_table(table: &[Value]) -> Vec<String> {
-    table
-        .iter()
-        .filter_map(|row| {
-            let outcome = row.get("outcome").or_else(|| row.get("error")).unwrap_or(row);
-            let expected = row.get("retryable").or_else(|| row.get("result")).and_then(Value::as_bool)?;
-            let alone = json!({ "policy": {}, "script": [outcome] });
-            if left_out(&alone).is_some() {
-                return None;
-            }
-            let actual = is_retryable_error(&CallError::of(outcome));
-            (actual != expected).then(|| format!("{actual} for {row}"))
-        })
-        .collect()
+fn predicate_table(case: &Value) -> Verdict {
+    let rows = case.as_object().into_iter().flat_map(|case| case.values()).find_map(Value::as_array);
+    let judged: Vec<(&Value, bool, bool)> = rows.into_iter().flatten().filter_map(row).collect();
+    if judged.is_empty() {
+        return Verdict::LeftOut("a case without a policy or a table of outcomes");
+    }
+    match judged.iter().find(|(_, expected, actual)| expected != actual) {
+        Some((outcome, _, actual)) => Verdict::Differed(format!("{actual} for {outcome}")),
+        None => Verdict::Matched,
+    }
+}
+
+/// An outcome, what is recorded of it and what is so here; `None` where the rules leave it out.
+fn row(row: &Value) -> Option<(&Value, bool, bool)> {
+    let kinds = ["network_error", "timeout", "status", "other_error"];
+    let is_outcome = |value: &&Value| kinds.iter().any(|kind| value.get(*kind).is_some());
+    let fields = || row.as_object().into_iter().flat_map(|row| row.values());
+    let outcome = std::iter::once(row).chain(fields()).find(is_outcome)?;
+    let expected = fields().find_map(Value::as_bool)?;
+    let alone = json!({ "policy": {}, "script": [outcome] });
+    left_out(&alone).is_none().then(|| (outcome, expected, is_retryable_error(&CallError::of(outcome))))
 }
