@@ -232,12 +232,12 @@ struct Repository {
 
 impl Repository {
     #[memorize(skip(self))]
-    pub async fn total(&self, id: u64) -> u64 {
+    pub(crate) async fn total(&self, id: u64) -> u64 {
         self.base + id + run()
     }
 
     #[memorize]
-    pub async fn shared(self: Arc<Self>, id: u64) -> u64
+    pub(crate) async fn shared(self: Arc<Self>, id: u64) -> u64
     where
         Self: Serialize,
     {

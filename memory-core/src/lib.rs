@@ -36,8 +36,6 @@ pub use client::{
 pub use error::FmError;
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
-#[cfg(feature = "macros")]
-pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 #[cfg(all(feature = "macros", feature = "retry"))]
 pub use memory_macros::Retryable;
 /// # Examples
@@ -76,6 +74,8 @@ pub use memory_macros::default_retry;
 /// ---
 #[cfg(all(feature = "macros", feature = "retry"))]
 pub use memory_macros::retry;
+#[cfg(feature = "macros")]
+pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 #[cfg(feature = "client")]
 pub use reqwest;
 #[cfg(feature = "retry")]
