@@ -31,15 +31,11 @@ pub(crate) async fn read(slot: &Slot, link: &Link, keys: &[RemoteKey]) -> Result
     for key in keys {
         let (entry, tombstone) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
         let generations = groups.guarding(key, &tombstone, read_ms);
-        let payload = match held(entry, key, &generations) {
-            Held::Current(payload) => Some(payload),
-            Held::Nothing => None,
-            Held::Foreign => {
-                foreign = true;
-                None
-            }
-        };
-        fetched.push(Fetched { payload, stamp: generations.to_stamp() });
+        let held = held(entry, key, &generations);
+        foreign |= matches!(held, Held::Foreign);
+        let damaged = matches!(held, Held::Foreign | Held::Junk);
+        let payload = if let Held::Current(payload) = held { Some(payload) } else { None };
+        fetched.push(Fetched { payload, damaged, stamp: generations.to_stamp() });
     }
     if foreign {
         prove(slot, link).await?;
@@ -144,15 +140,18 @@ fn generation(value: &Value) -> Generation {
 enum Held {
     /// A payload that may be answered.
     Current(Vec<u8>),
-    /// Nothing, something of others, or something that was invalidated since it was stored.
+    /// Nothing, or something that was invalidated since it was stored.
     Nothing,
+    /// Something that we have not written, or not like this.
+    Junk,
     /// A frame of another key.
     Foreign,
 }
 
 fn held(entry: Value, key: &RemoteKey, generations: &Generations) -> Held {
+    // A key of another type than a string comes as nil, too.
     let Value::BulkString(mut bytes) = entry else { return Held::Nothing };
-    let Some(frame) = frame::parse(&bytes) else { return Held::Nothing };
+    let Some(frame) = frame::parse(&bytes) else { return Held::Junk };
     if frame.key != key.text.as_bytes() {
         return Held::Foreign;
     }

@@ -161,6 +161,8 @@ pub struct Stamp(pub Box<[u8]>);
 pub struct Fetched {
     /// The stored bytes, where there are any and none of their groups was invalidated since.
     pub payload: Option<Vec<u8>>,
+    /// Whether something lies there that is no entry of this key: a miss, which the engine counts.
+    pub damaged: bool,
     /// The generations of this moment.
     pub stamp: Stamp,
 }

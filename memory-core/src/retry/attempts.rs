@@ -42,6 +42,11 @@ pub(crate) enum Limit {
 }
 
 impl Plan {
+    /// Neither jitter nor limits.
+    pub(crate) const fn new(stop: Stop, wait: Wait) -> Self {
+        Self { stop, wait, jitter: Jitter::None, deadline: None, attempt_timeout: None, seed: None }
+    }
+
     /// Begins a call now, by tokio's clock.
     pub(crate) fn begin(self) -> Attempts {
         let entropy = self.seed.map_or_else(Entropy::fresh, Entropy::seeded);

@@ -8,14 +8,14 @@
 //! The decision is apart from the mechanism: [`Attempts`](attempts::Attempts) decides, never sleeps and is shared by
 //! the attributes, [`Retry::run`] and [`Retry::run_blocking`]; [`sleep`] does nothing but wait.
 
-mod attempts;
+pub(crate) mod attempts;
 mod classify;
 mod entropy;
 mod error;
-mod number;
-mod policy;
+pub(crate) mod number;
+pub(crate) mod policy;
 mod predicate;
-mod sleep;
+pub(crate) mod sleep;
 mod stop;
 mod wait;
 
@@ -27,6 +27,7 @@ pub use classify::{Retryable, is_retryable_error};
 pub use error::RetryError;
 pub use number::{IntoCount, IntoSeconds};
 pub use policy::{Retry, retry};
+pub(crate) use predicate::view;
 pub use predicate::{AsError, Predicate, RetryOn, retry_on_error, retry_on_result, retry_on_status};
 #[cfg(feature = "client")]
 pub(crate) use sleep::pause;

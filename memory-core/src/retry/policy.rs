@@ -58,14 +58,7 @@ pub struct Retry<When = Unsaid, Hook = Silent, Exhausted = Original, Timed = Unt
 /// # }
 /// ```
 pub fn retry() -> Retry {
-    let plan = Plan {
-        stop: stop_after_retries(3),
-        wait: no_wait(),
-        jitter: Jitter::None,
-        deadline: None,
-        attempt_timeout: None,
-        seed: None,
-    };
+    let plan = Plan::new(stop_after_retries(3), no_wait());
     Retry { plan, when: Unsaid, hook: Silent, exhausted: Original, timed: Untimed }
 }
 
@@ -163,18 +156,22 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
         let Self { plan, when, hook, exhausted, timed } = self;
         let mut attempts = plan.begin();
         loop {
-            let (outcome, limit) = timed_out(&timed, &attempts, operation()).await;
-            attempts.count();
-            let again = match limit {
-                Some(Limit::Deadline) => return give_up(&exhausted, &attempts, outcome),
-                Some(Limit::Attempt) => true,
-                None => when.asks_for_retry(&outcome),
+            // A scope of its own: the outcome must not live on during the wait, or it would have to be `Send`.
+            let wait = {
+                let (outcome, limit) = timed_out(&timed, &attempts, operation()).await;
+                attempts.count();
+                let again = match limit {
+                    Some(Limit::Deadline) => return give_up(&exhausted, &attempts, outcome),
+                    Some(Limit::Attempt) => true,
+                    None => when.asks_for_retry(&outcome),
+                };
+                if !again {
+                    return outcome;
+                }
+                let Some(wait) = attempts.next_wait() else { return give_up(&exhausted, &attempts, outcome) };
+                announce(&hook, &attempts, &outcome, wait);
+                wait
             };
-            if !again {
-                return outcome;
-            }
-            let Some(wait) = attempts.next_wait() else { return give_up(&exhausted, &attempts, outcome) };
-            announce(&hook, &attempts, outcome, wait);
             pause(wait).await;
         }
     }
@@ -199,7 +196,8 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
                 return outcome;
             }
             let Some(wait) = attempts.next_wait() else { return give_up(&self.exhausted, &attempts, outcome) };
-            announce(&self.hook, &attempts, outcome, wait);
+            announce(&self.hook, &attempts, &outcome, wait);
+            drop(outcome);
             pause_blocking(wait);
         }
     }
@@ -238,12 +236,17 @@ fn give_up<T, E>(exhausted: &impl GivesUp<E>, attempts: &Attempts, outcome: Resu
     outcome.map_err(|error| exhausted.give_up(error, attempts.made(), attempts.elapsed()))
 }
 
-/// Tells the hook and the log, and drops the outcome: it must not live on during the wait.
-fn announce<T, E>(hook: &impl Notified<E>, attempts: &Attempts, outcome: Result<T, E>, wait: Duration) {
-    tracing::debug!(attempt = attempts.made(), ?wait, "retrying");
+/// Tells the log and the hook.
+fn announce<T, E>(hook: &impl Notified<E>, attempts: &Attempts, outcome: &Result<T, E>, wait: Duration) {
+    log(attempts.made(), wait);
     if let Err(error) = outcome {
-        hook.notified(attempts.made(), &error, wait);
+        hook.notified(attempts.made(), error, wait);
     }
+}
+
+/// Never the error itself: it may carry what must not be logged.
+pub(crate) fn log(attempt: u32, wait: Duration) {
+    tracing::debug!(attempt, ?wait, "retrying");
 }
 
 /// No [`when`](Retry::when) yet.
@@ -366,6 +369,8 @@ mod tests {
             let _ = retry().when(predicate).run(|| async { Err(broken()) }.inspect_start(count)).await;
             calls.get()
         }
+        assert_eq!(once(|_| true).await, 3);
+        assert_eq!(once(|_| false).await, 1);
         assert_eq!(once(|_: &io::Error| true).await, 3);
         assert_eq!(once(|_: &io::Error| false).await, 1);
         assert_eq!(once(is_retryable_error).await, 3);
