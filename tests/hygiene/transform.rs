@@ -42,7 +42,9 @@ impl Shape {
     }
 
     fn with_root(&self, source: &str, root: &str) -> String {
-        let (source, attributes) = attributes(source, root);
+        // Without a prelude, crates are found by absolute paths only.
+        let absolute = if source.contains("no_implicit_prelude") { "::" } else { "" };
+        let (source, attributes) = attributes(source, &format!("{absolute}{root}"));
         let (source, derives) = derives(&source, root);
         let expected = self.uses();
         assert_eq!(attributes + derives, expected, "{}: not every attribute was given `crate = {root}`", self.name);
