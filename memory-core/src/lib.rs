@@ -28,12 +28,26 @@ pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder};
 pub use cache::{ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, Get, GetMany, Remove, Set, SetMany};
 #[cfg(feature = "axum")]
 pub use cache::{FmCacheLayer, FmCacheService};
+#[cfg(feature = "client")]
+pub use client::{
+    FmBody, FmClientError, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest, FmResilientClient,
+    FmResilientClientBuilder,
+};
 pub use error::FmError;
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
 #[cfg(feature = "macros")]
 pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::{Retryable, default_retry, retry};
 #[cfg(feature = "client")]
 pub use reqwest;
+#[cfg(feature = "retry")]
+pub use retry::{
+    AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryError, RetryOn, Retryable, Stop, Wait,
+    chain, decorrelated_jitter, exponential_backoff, fixed, full_jitter, incrementing, is_retryable_error, no_wait,
+    random_between, retry, retry_on_error, retry_on_result, retry_on_status, stop_after_delay, stop_after_retries,
+    stop_before_delay, stop_never,
+};
 pub use stats::{FmFunctionStats, FmStats};
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -69,3 +69,26 @@ pub(crate) fn backend(message: impl Into<std::borrow::Cow<'static, str>>) -> FmE
 fn is_lost_login(code: &str) -> bool {
     matches!(code, "NOAUTH" | "WRONGPASS")
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::ErrorKind;
+
+    use super::*;
+
+    #[test]
+    fn a_connection_is_thrown_away_when_it_breaks_and_kept_when_the_server_only_refuses() {
+        let io = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset));
+        assert!(condemns(&io));
+        for kind in [ErrorKind::Io, ErrorKind::Parse, ErrorKind::AuthenticationFailed, ErrorKind::UnexpectedReturnType]
+        {
+            assert!(condemns(&RedisError::from((kind, "broken"))), "{kind:?}");
+        }
+        for (code, condemned) in [("NOAUTH", true), ("WRONGPASS", true), ("OOM", false), ("MISCONF", false)] {
+            let error = redis::make_extension_error(code.to_owned(), None);
+            assert_eq!(condemns(&error), condemned, "{code}");
+        }
+        let read_only = RedisError::from((ErrorKind::Server(redis::ServerErrorKind::ReadOnly), "refused"));
+        assert!(!condemns(&read_only));
+    }
+}

@@ -8,6 +8,14 @@
 //! invalidation can't bring an old value back, and `clear()` takes effect at once, however long it takes to reclaim
 //! the space.
 //!
+//! # Limits
+//!
+//! The generation of a single key is remembered for ten minutes: a run that takes longer is answered to its callers
+//! and not stored. A write that reaches Redis more than 250 ms after it was sent is refused there: its caller has long
+//! been told that it failed. Under a maxmemory policy that evicts keys, a generation can be evicted early: that of a
+//! group takes everything made under it along, that of a single key is no longer there to refuse a run that was
+//! overtaken in the meantime.
+//!
 //! Needs Redis 5 or later; with ACLs, the commands `EVAL`, `EVALSHA`, `SCRIPT LOAD`, `MGET`, `SET`, `UNLINK`, `SCAN`,
 //! `PEXPIRE`, `PING` and `TIME`.
 //!

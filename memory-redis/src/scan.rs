@@ -27,6 +27,7 @@ pub(crate) async fn sweep(link: &Link, start: &str) -> Result<u64, FmError> {
         let answers = link.ask(&step, STEP_LIMIT).await?;
         removed += count(link, &answers[1..])?;
         (cursor, doomed) = page(failure::answered(&answers[0])?).ok_or_else(|| link.out_of_step())?;
+        // Whatever a server makes of the pattern, nobody else's key is ever removed.
         doomed.retain(|key| key.starts_with(start.as_bytes()));
         if cursor == b"0" {
             break;

@@ -10,7 +10,7 @@ use crate::{
 #[tokio::test]
 async fn junk_under_one_of_our_keys_is_a_miss_and_is_overwritten() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     let junk: [&[&[u8]]; 4] = [
         &[b"SET", b"app:f", b"junk"],
@@ -30,7 +30,7 @@ async fn junk_under_one_of_our_keys_is_a_miss_and_is_overwritten() {
 #[tokio::test]
 async fn junk_in_place_of_generations_heals() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key_in("reports", "f");
     for place in ["app%gen", "app%gen/reports", "app%gen:{app:reports/f}"] {
         for junk in [&[b"SET", place.as_bytes(), b"junk"][..], &[b"RPUSH", place.as_bytes(), b"a list"]] {
@@ -47,7 +47,7 @@ async fn junk_in_place_of_generations_heals() {
 async fn another_keys_value_is_a_miss_and_the_connection_stays_where_it_is_in_step() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port());
-    let store = Store::at(&proxy.url());
+    let store = Store::patient(&proxy.url());
     let (own, other) = (store.key("own"), store.key("other"));
     store.run_and_store(&other, "of another").await;
     let () = server.run(&[b"COPY", b"app:other", b"app:own"]);
@@ -99,7 +99,7 @@ async fn garbage_is_not_an_answer_and_its_connection_is_thrown_away() {
     let proxy = Proxy::to(server.port());
     let store = Store::at(&proxy.url());
     let key = store.key("f");
-    store.run_and_store(&key, "value").await;
+    store.works(&key).await;
     proxy.inject(b"\x00garbage that is no reply\r\n");
     crate::support::eventually(crate::HEALED, "the connection is replaced", || async {
         let _ = store.fetch(&key).await;
@@ -107,7 +107,7 @@ async fn garbage_is_not_an_answer_and_its_connection_is_thrown_away() {
     })
     .await;
     let (_, healed) = store.healed(&key).await;
-    assert_eq!(healed.payload.as_deref(), Some(&b"value"[..]));
+    assert_eq!(healed.payload.as_deref(), Some(&b"works"[..]));
     let stamp = store.stamp(&key).await;
     assert_eq!(store.store(&key, "more", Some(stamp)).await.unwrap(), Written::Stored);
 }
@@ -118,10 +118,10 @@ async fn a_distrusted_connection_is_replaced() {
     let proxy = Proxy::to(server.port());
     let store = Store::at(&proxy.url());
     let key = store.key("f");
-    store.run_and_store(&key, "value").await;
+    store.works(&key).await;
     store.tier.distrust();
     assert!(store.fetch(&key).await.is_err(), "not asked any more");
     let (_, healed) = store.healed(&key).await;
-    assert_eq!(healed.payload.as_deref(), Some(&b"value"[..]));
+    assert_eq!(healed.payload.as_deref(), Some(&b"works"[..]));
     assert_eq!(proxy.accepted(), 2);
 }

@@ -16,7 +16,7 @@ async fn exactly_the_prefix_goes_whatever_it_looks_like() {
     let server = RedisServer::start();
     for prefix in ["app", "a*p", "a?p", "a[bc]p", "a\\p", "a^p", "a-p", "[a-z]", "*", "\\", "a p", "app\u{e9}"] {
         let () = server.run(&[b"FLUSHALL"]);
-        let store = Store::with(prefix, FmRedisBackend::connect(server.url()).unwrap());
+        let store = Store::with(prefix, crate::patient(FmRedisBackend::connect(server.url()).unwrap()));
         let neighbours: BTreeSet<Vec<u8>> = [
             &b"app2:f"[..],
             b"xapp:f",
@@ -58,7 +58,7 @@ async fn exactly_the_prefix_goes_whatever_it_looks_like() {
 #[tokio::test]
 async fn keys_of_ours_that_are_not_text_go_too() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let () = server.run(&[b"SET", b"app:\xff\xfe", b"junk"]);
     assert_eq!(now(store.tier.clear(&Group::All).await), 1);
 }
@@ -66,7 +66,7 @@ async fn keys_of_ours_that_are_not_text_go_too() {
 #[tokio::test]
 async fn exactly_the_namespace_goes() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let kept = [store.key("f"), store.key("reports"), store.key_in("report", "f"), store.key_in("reports2", "f")];
     let gone = [store.key_in("reports", "f"), store.key_in("reports", "g:1")];
     for key in kept.iter().chain(&gone) {
@@ -85,7 +85,7 @@ async fn exactly_the_namespace_goes() {
 async fn twenty_thousand_entries_go_among_twenty_thousand_others_and_nobody_is_blocked() {
     const COUNT: usize = 20_000;
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let mut pipeline = redis::pipe();
     for n in 0..COUNT {
         pipeline.set(format!("app:f:{n}"), "ours").ignore().set(format!("app2:f:{n}"), "theirs").ignore();
@@ -106,7 +106,7 @@ async fn twenty_thousand_entries_go_among_twenty_thousand_others_and_nobody_is_b
 #[tokio::test]
 async fn an_empty_prefix_clears_to_zero() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     assert_eq!(now(store.tier.clear(&Group::All).await), 0);
     assert_eq!(now(store.tier.clear(&Group::Namespace("none".into())).await), 0);
 }

@@ -29,8 +29,7 @@ async fn heals(store: &Store) {
     let key = store.key("f");
     let (time, _) = store.healed(&key).await;
     assert!(time < HEALED, "healed after {time:?}");
-    store.run_and_store(&key, "healed").await;
-    assert_eq!(store.payload(&key).await.as_deref(), Some("healed"));
+    store.works(&key).await;
 }
 
 #[tokio::test]
@@ -51,6 +50,11 @@ async fn redis_that_swallows_everything_at_boot_costs_one_deadline() {
     let proxy = Proxy::to(server.port());
     proxy.all(Mode::Blackhole);
     let store = Store::at(&proxy.url());
+    let key = store.key("f");
+    let (time, outcome) = timed(store.fetch(&key)).await;
+    assert!(outcome.is_err() && time < PATIENCE, "the first call took {time:?}");
+    let (time, outcome) = timed(store.fetch(&key)).await;
+    assert!(outcome.is_err() && time < AT_ONCE, "the second call took {time:?}");
     each_call_is_short(&store).await;
     proxy.fresh(Mode::Pass);
     heals(&store).await;
@@ -126,6 +130,22 @@ async fn a_network_slower_than_the_deadline() {
         assert!(outcome.is_err() && time < PATIENCE, "a call took {time:?}");
     }
     proxy.all(Mode::Pass);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn ten_calls_without_an_answer_condemn_a_connection() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    heals(&store).await;
+    proxy.all(Mode::Blackhole);
+    let key = store.key("f");
+    let outcomes = futures::future::join_all((0..10).map(|_| store.fetch(&key))).await;
+    assert!(outcomes.iter().all(Result::is_err));
+    let (time, outcome) = timed(store.fetch(&key)).await;
+    assert!(outcome.is_err() && time < AT_ONCE, "the next call took {time:?}");
+    proxy.fresh(Mode::Pass);
     heals(&store).await;
 }
 

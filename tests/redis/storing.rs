@@ -13,7 +13,7 @@ use crate::{
 #[tokio::test]
 async fn the_first_call_waits_for_the_connection_and_finds_it() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("shop::users::get_user:42");
     store.run_and_store(&key, "Ada").await;
     assert_eq!(store.payload(&key).await.as_deref(), Some("Ada"));
@@ -24,7 +24,7 @@ async fn the_first_call_waits_for_the_connection_and_finds_it() {
 async fn a_users_own_client_is_taken() {
     let server = RedisServer::start();
     let client = redis::Client::open(format!("{}/3", server.url())).unwrap();
-    let store = Store::with("app", FmRedisBackend::from_client(client));
+    let store = Store::with("app", crate::patient(FmRedisBackend::from_client(client)));
     store.run_and_store(&store.key("f"), "value").await;
     let keyspace: String = server.run(&[b"INFO", b"keyspace"]);
     assert!(keyspace.contains("db3:") && !keyspace.contains("db0:"), "{keyspace}");
@@ -33,7 +33,7 @@ async fn a_users_own_client_is_taken() {
 #[tokio::test]
 async fn many_keys_are_read_and_written_in_one_round_trip_each_and_in_order() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let keys: Vec<_> = (0..100)
         .map(|n| if n % 2 == 0 { store.key(&format!("f:{n}")) } else { store.key_in("even/odd", &format!("f:{n}")) })
         .collect();
@@ -63,7 +63,7 @@ async fn many_keys_are_read_and_written_in_one_round_trip_each_and_in_order() {
 #[tokio::test]
 async fn every_key_has_an_expiry_except_where_none_was_asked_for() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let lives = [
         ("minute", Some(Duration::from_secs(60)), 59_000..=60_000),
         ("instant", Some(Duration::from_micros(1)), -2..=1),
@@ -90,7 +90,7 @@ async fn every_key_has_an_expiry_except_where_none_was_asked_for() {
 #[tokio::test]
 async fn a_touched_entry_lives_on() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     store.run_and_store(&key, "value").await;
     store.tier.touch(&key, Duration::from_secs(1_000)).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_touched_entry_lives_on() {
 #[tokio::test]
 async fn a_payload_over_the_limit_is_not_stored_and_not_sent() {
     let server = RedisServer::start();
-    let store = Store::with("app", FmRedisBackend::connect(server.url()).unwrap().payload_limit(10));
+    let store = Store::with("app", crate::patient(FmRedisBackend::connect(server.url()).unwrap()).payload_limit(10));
     let key = store.key("f");
     let stamp = store.stamp(&key).await;
     assert_eq!(store.store(&key, "0123456789", Some(stamp.clone())).await.unwrap(), Written::Stored);
@@ -115,7 +115,7 @@ async fn a_payload_over_the_limit_is_not_stored_and_not_sent() {
 #[tokio::test]
 async fn the_default_limit_is_one_mebibyte() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     assert_eq!(store.store(&key, &"x".repeat(1 << 20), None).await.unwrap(), Written::Stored);
     assert_eq!(store.payload(&key).await.unwrap().len(), 1 << 20);
@@ -125,7 +125,7 @@ async fn the_default_limit_is_one_mebibyte() {
 #[tokio::test]
 async fn a_server_that_has_forgotten_the_scripts_is_taught_again() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     store.run_and_store(&key, "one").await;
     let stamp = store.stamp(&key).await;
@@ -138,7 +138,7 @@ async fn a_server_that_has_forgotten_the_scripts_is_taught_again() {
 #[tokio::test]
 async fn the_clock_is_the_servers() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     store.stamp(&store.key("f")).await;
     let (seconds, micros): (u64, u64) = server.run(&[b"TIME"]);
     let shown = store.tier.now_ms();
@@ -148,7 +148,7 @@ async fn the_clock_is_the_servers() {
 #[tokio::test(start_paused = true)]
 async fn under_paused_time_redis_answers_and_the_clock_moves_with_the_test() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     let start = (store.stamp(&key).await, store.tier.now_ms());
     tokio::time::advance(Duration::from_secs(30)).await;
@@ -161,7 +161,7 @@ async fn under_paused_time_redis_answers_and_the_clock_moves_with_the_test() {
 #[tokio::test(start_paused = true)]
 async fn under_paused_time_the_heartbeat_does_not_spin() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     store.stamp(&store.key("f")).await;
     let before = server.calls("ping");
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -171,7 +171,7 @@ async fn under_paused_time_the_heartbeat_does_not_spin() {
 #[test]
 fn the_next_runtime_takes_over_when_one_has_ended() {
     let server = RedisServer::start();
-    let store = Arc::new(Store::at(&server.url()));
+    let store = Arc::new(Store::patient(&server.url()));
     for round in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let store = Arc::clone(&store);
@@ -188,7 +188,7 @@ fn the_next_runtime_takes_over_when_one_has_ended() {
 #[test]
 fn without_a_runtime_calls_fail_and_do_not_panic() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     let fetched = futures::executor::block_on(store.fetch(&key));
     assert!(fetched.unwrap_err().is_backend());
@@ -198,7 +198,7 @@ fn without_a_runtime_calls_fail_and_do_not_panic() {
 #[tokio::test]
 async fn a_closed_store_fails_and_leaves_no_connection() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     let key = store.key("f");
     store.run_and_store(&key, "value").await;
     store.tier.close().await;
@@ -210,7 +210,7 @@ async fn a_closed_store_fails_and_leaves_no_connection() {
 #[tokio::test]
 async fn a_dropped_store_leaves_no_connection() {
     let server = RedisServer::start();
-    let store = Store::at(&server.url());
+    let store = Store::patient(&server.url());
     store.stamp(&store.key("f")).await;
     drop(store);
     only_ours_is_connected(&server).await;

@@ -51,7 +51,7 @@ async fn a_tls_connection_is_made_with_the_certificates_given() {
     let authority = fs::read(server.folder().join("ca.crt")).unwrap();
     let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(authority) };
     let client = redis::Client::build_with_tls(format!("rediss://127.0.0.1:{port}"), certificates).unwrap();
-    let store = Store::with("app", FmRedisBackend::from_client(client));
+    let store = Store::with("app", crate::patient(FmRedisBackend::from_client(client)));
     let key = store.key("f");
     store.healed(&key).await;
     store.run_and_store(&key, "value").await;

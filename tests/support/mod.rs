@@ -40,10 +40,14 @@ pub async fn timed<T>(work: impl Future<Output = T>) -> (Duration, T) {
     tokio::pin!(work);
     loop {
         let tick = Instant::now();
-        tokio::select! {
+        let done = tokio::select! {
             biased;
-            done = &mut work => return (start.elapsed().saturating_sub(lateness), done),
-            () = tokio::time::sleep(TICK) => lateness += tick.elapsed().saturating_sub(2 * TICK),
+            done = &mut work => Some(done),
+            () = tokio::time::sleep(TICK) => None,
+        };
+        lateness += tick.elapsed().saturating_sub(2 * TICK);
+        if let Some(done) = done {
+            return (start.elapsed().saturating_sub(lateness), done);
         }
     }
 }

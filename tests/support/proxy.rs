@@ -177,6 +177,8 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, connection: Arc<C
     let mut buffer = vec![0; 64 << 10];
     loop {
         let length = tokio::select! {
+            // What has been sent before a reset is on its way.
+            biased;
             read = from.read(&mut buffer) => read.unwrap_or(0),
             () = is_reset(&mut reset) => 0,
         };

@@ -7,6 +7,8 @@ mod call;
 mod judge;
 pub mod lru;
 mod outcome;
+#[cfg(feature = "retry")]
+pub mod retry;
 mod share;
 pub mod singleton;
 mod site;

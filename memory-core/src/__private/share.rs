@@ -84,6 +84,7 @@ impl<F> Share<F> for Alone {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_borrow, reason = "the expansion borrows as often, so that the choices come in order")]
 mod tests {
     use std::{fmt, io};
 

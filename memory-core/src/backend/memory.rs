@@ -195,7 +195,7 @@ impl LocalTier for Store {
         removed
     }
 
-    fn len(&self) -> u64 {
+    fn entry_count(&self) -> u64 {
         self.cache.run_pending_tasks();
         self.cache.entry_count()
     }

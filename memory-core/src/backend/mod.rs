@@ -125,7 +125,7 @@ pub trait LocalTier: Send + Sync + 'static {
     /// Removes what `doomed` picks; how many went.
     fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64;
     /// How many entries there are; approximate while writes are under way.
-    fn len(&self) -> u64;
+    fn entry_count(&self) -> u64;
     /// How many entries the bound has pushed out so far.
     fn evictions(&self) -> u64;
     /// How the weight of `value` is found, for [`Entry::weight`].
@@ -161,6 +161,8 @@ pub struct Stamp(pub Box<[u8]>);
 pub struct Fetched {
     /// The stored bytes, where there are any and none of their groups was invalidated since.
     pub payload: Option<Vec<u8>>,
+    /// Whether something lies there that is no entry of this key: a miss, which the engine counts.
+    pub damaged: bool,
     /// The generations of this moment.
     pub stamp: Stamp,
 }

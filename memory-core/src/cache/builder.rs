@@ -1,6 +1,6 @@
 //! Building a cache.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::atomic::AtomicBool;
 
 use super::{
     Core, FmCache, FmCacheManager, Told,
@@ -8,7 +8,7 @@ use super::{
     life::{Defaults, check_jitter},
 };
 use crate::{
-    backend::{FmBackend, LocalTier, Prefix, RemoteTier, Tier},
+    backend::{FmBackend, Prefix, Tier},
     error::FmError,
     flight::{Flights, Waits},
     stats::Stats,
@@ -18,10 +18,13 @@ use crate::{
 /// Settings of a cache; the first mistake in them is the `Err` of [`build`](Self::build) and [`init`](Self::init).
 #[must_use = "a builder does nothing until `.build()` or `.init()`"]
 pub struct FmCacheBuilder {
-    open: Box<dyn FnOnce(&Prefix) -> Result<Tier, FmError>>,
+    open: Open,
     prefix: String,
     defaults: Result<Defaults, FmError>,
 }
+
+/// Opens the store of a backend, whatever the backend's type.
+type Open = Box<dyn FnOnce(&Prefix) -> Result<Tier, FmError>>;
 
 impl FmCacheBuilder {
     pub(crate) fn new(backend: impl FmBackend) -> Self {
@@ -104,11 +107,12 @@ pub(crate) fn fallback() -> FmCache {
 }
 
 fn assemble(prefix: Prefix, tier: Option<Tier>, defaults: Defaults) -> FmCache {
-    let (local, remote): (Option<Arc<dyn LocalTier>>, Option<Arc<dyn RemoteTier>>) = match tier {
-        Some(Tier::Local(local)) => (Some(local), None),
-        Some(Tier::Remote(remote)) => (None, Some(remote)),
-        None => (None, None),
-    };
+    let (mut local, mut remote) = (None, None);
+    match tier {
+        Some(Tier::Local(store)) => local = Some(store),
+        Some(Tier::Remote(store)) => remote = Some(store),
+        None => {}
+    }
     FmCache::from_core(Core {
         prefix,
         local,

@@ -120,7 +120,7 @@ impl FmCache {
             .stats
             .snapshot(|number| registry::function(number).map_or_else(String::new, |function| function.id.to_string()));
         if let Some(local) = &self.core.local {
-            stats.entries = local.len();
+            stats.entries = local.entry_count();
             stats.evictions = local.evictions();
         }
         stats

@@ -117,7 +117,7 @@ impl Core {
         T: Clone + Send + Sync + 'static,
         X: Face<T>,
     {
-        let payload = fetched?.payload?;
+        let payload = self.payload(key, fetched?)?;
         let (value, _) = self.unpack(remote, key, face, &payload, self.epochs.current()).await?;
         Some(Arc::unwrap_or_clone(value))
     }
@@ -180,16 +180,25 @@ impl Core {
         else {
             return Found { value: None, stamp: None };
         };
-        let value = match fetched.payload {
+        let stamp = fetched.stamp.clone();
+        let value = match self.payload(key, fetched) {
             Some(payload) => self.unpack(remote, key, face, &payload, epoch).await,
             None => None,
         };
-        Found { value, stamp: Some(fetched.stamp) }
+        Found { value, stamp: Some(stamp) }
     }
 
     /// The generations of a key in the shared store at this moment.
     pub(crate) async fn stamp(&self, remote: &dyn RemoteTier, key: &Key) -> Option<Stamp> {
         self.fetch(remote, std::slice::from_ref(key)).await.ok()?.pop().map(|fetched| fetched.stamp)
+    }
+
+    /// The bytes that were read, when they are ours.
+    fn payload(&self, key: &Key, fetched: Fetched) -> Option<Vec<u8>> {
+        if fetched.damaged {
+            self.counters(key.as_key()).undecodable.add_one();
+        }
+        fetched.payload
     }
 
     /// The value in an envelope, when it is whole, ours, a `T` and fresh.

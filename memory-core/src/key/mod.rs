@@ -200,7 +200,7 @@ impl<'a> KeyRef<'a> {
         self.hash
     }
 
-    /// The number of the function in [`registry`]; 0 for a direct key.
+    /// The number of the function; 0 for a direct key.
     #[inline]
     pub fn number(&self) -> u32 {
         self.words.first().map_or(DIRECT, |word| *word as u32)

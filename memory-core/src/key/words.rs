@@ -249,7 +249,7 @@ impl<'a> StringWriter<'a> {
         let head = if self.length <= SHORT {
             header(tag::STR_SHORT + self.length as u8, self.pending)
         } else {
-            if self.length % 8 != 0 {
+            if !self.length.is_multiple_of(8) {
                 self.words.push(self.pending);
             }
             header(tag::STR, self.length as u64)
@@ -265,7 +265,7 @@ impl std::fmt::Write for StringWriter<'_> {
         for byte in text.bytes() {
             self.pending |= u64::from(byte) << (self.length % 8 * 8);
             self.length += 1;
-            if self.length % 8 == 0 {
+            if self.length.is_multiple_of(8) {
                 self.words.push(std::mem::take(&mut self.pending));
             }
         }

@@ -1,3 +1,4 @@
 //! The derives.
 
 pub(crate) mod cache_key;
+pub(crate) mod retryable;

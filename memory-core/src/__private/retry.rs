@@ -1,0 +1,496 @@
+//! What the expansions of `#[retry]`, `#[default_retry]` and `#[derive(Retryable)]` call.
+//!
+//! What a type can do is asked by method resolution: the first candidate whose bounds hold wins, and the last one takes
+//! every type and answers with a marker. A free function then has the bound that the marker lacks, so that the compiler
+//! reports it in the words given here, at the tokens of the user.
+
+use std::{error::Error, marker::PhantomData, time::Duration};
+
+pub use ::std;
+
+use crate::{
+    FmError, IntoDuration,
+    retry::{
+        AsError, Jitter, Predicate, RetryError, Retryable, Stop, Wait,
+        attempts::{self, Limit},
+        is_retryable_error,
+        number::lenient,
+        policy, sleep, view,
+    },
+};
+
+/// A policy under construction.
+pub struct Plan(attempts::Plan);
+
+/// A retried call under way.
+pub struct Attempts {
+    attempts: attempts::Attempts,
+    cut: Option<Limit>,
+}
+
+/// What comes after an attempt.
+pub enum Next {
+    /// The outcome stands.
+    Done,
+    /// It should be repeated, but the policy gives up.
+    Exhausted,
+    /// Another attempt, after this wait.
+    After(Duration),
+}
+
+/// Makes a call's error of a timeout.
+pub type Expire<E> = fn(FmError) -> E;
+
+/// Makes a call's error of the last one, with a [`RetryError`] around it.
+pub type Wrap<E> = fn(E, u32, Duration) -> E;
+
+impl Plan {
+    pub fn new(stop: Stop, wait: Wait) -> Self {
+        Self(attempts::Plan::new(stop, wait))
+    }
+
+    #[must_use]
+    pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.0.jitter = jitter;
+        self
+    }
+
+    #[must_use]
+    pub fn deadline(mut self, deadline: impl IntoDuration) -> Self {
+        self.0.deadline = Some(lenient(deadline));
+        self
+    }
+
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: impl IntoDuration) -> Self {
+        self.0.attempt_timeout = Some(lenient(timeout));
+        self
+    }
+
+    #[must_use]
+    pub fn begin(self) -> Attempts {
+        Attempts { attempts: self.0.begin(), cut: None }
+    }
+}
+
+impl Attempts {
+    /// Runs an attempt within its limits, where the error type can express that it was cut.
+    pub async fn within<T, E, F, X>(&mut self, attempt: F, expires: X) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        X: FnOnce(ErrorType<E>) -> Option<Expire<E>>,
+    {
+        let (Some((length, limit)), Some(expire)) = (self.attempts.limit(), expires(ErrorType(PhantomData))) else {
+            return attempt.await;
+        };
+        if let Some(outcome) = policy::within(length, attempt).await {
+            return outcome;
+        }
+        self.cut = Some(limit);
+        Err(expire(policy::expired(limit)))
+    }
+
+    /// Counts an attempt and decides what comes next; one that was cut by its own timeout is always repeated.
+    pub fn next(&mut self, again: bool) -> Next {
+        self.attempts.count();
+        match self.cut.take() {
+            Some(Limit::Deadline) => return Next::Exhausted,
+            None if !again => return Next::Done,
+            Some(Limit::Attempt) | None => {}
+        }
+        let Some(wait) = self.attempts.next_wait() else { return Next::Exhausted };
+        policy::log(self.made(), wait);
+        Next::After(wait)
+    }
+
+    pub fn made(&self) -> u32 {
+        self.attempts.made()
+    }
+
+    pub fn give_up<T, E>(&self, outcome: Result<T, E>, reraise: bool, wrap: Wrap<E>) -> Result<T, E> {
+        if reraise {
+            return outcome;
+        }
+        outcome.map_err(|error| wrap(error, self.made(), self.attempts.elapsed()))
+    }
+}
+
+/// Waits.
+pub async fn pause(wait: Duration) {
+    sleep::pause(wait).await;
+}
+
+/// Waits, blocking the thread.
+pub fn pause_blocking(wait: Duration) {
+    sleep::pause_blocking(wait);
+}
+
+/// Tells the user's hook about a wait that follows an error.
+pub fn before_sleep<T, E>(outcome: &Result<T, E>, attempt: u32, wait: Duration, hook: impl Fn(u32, &E, Duration)) {
+    if let Err(error) = outcome {
+        hook(attempt, error, wait);
+    }
+}
+
+// What a retried function returns.
+
+#[diagnostic::on_unimplemented(
+    message = "a retried function returns a `Result`, not `{Self}`",
+    label = "only a `Result` can be seen to fail"
+)]
+pub trait Outcome {
+    type Itself;
+    fn into_result(self) -> Self::Itself;
+}
+
+impl<T, E> Outcome for Result<T, E> {
+    type Itself = Self;
+    fn into_result(self) -> Self {
+        self
+    }
+}
+
+/// Nothing but a check; its type is unknown where it fails, so that no other error follows.
+pub fn outcome<R: Outcome>(outcome: R) -> R::Itself {
+    outcome.into_result()
+}
+
+// Predicates.
+
+pub fn asks<T, E, P: Predicate<T, E, How>, How>(outcome: &Result<T, E>, predicate: P) -> bool {
+    predicate.asks_for_retry(outcome)
+}
+
+/// As [`asks`], telling a closure what it is called with.
+pub fn asks_typed<T, E>(outcome: &Result<T, E>, predicate: impl Fn(&E) -> bool) -> bool {
+    outcome.as_ref().is_err_and(predicate)
+}
+
+/// Tells a closure that it is called with the error.
+pub fn of_error<T, E, P: Fn(&E) -> bool>(_: &Result<T, E>, predicate: P) -> P {
+    predicate
+}
+
+/// Tells a closure that it is called with the value.
+pub fn of_value<T, E, P: Fn(&T) -> bool>(_: &Result<T, E>, predicate: P) -> P {
+    predicate
+}
+
+// Whether an error can be judged without a predicate.
+
+pub struct Ask<'a, E>(pub &'a E);
+
+/// No candidate took the error.
+pub struct CannotBeJudged<E>(PhantomData<E>);
+
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be judged: it is unknown which of these errors are worth a retry",
+    label = "this error type needs a predicate",
+    note = "write `retry_on = ..` in `#[default_retry]`, `retry = retry_on_error(..)` in `#[retry]`, or implement `Retryable` or `std::error::Error` for it"
+)]
+pub trait Judgeable {}
+
+/// The answer of a candidate.
+pub trait Judgement {
+    type Of;
+    fn is_retryable(self) -> bool;
+}
+
+pub fn judged<J>(judgement: J) -> bool
+where
+    J: Judgement,
+    J::Of: Judgeable,
+{
+    judgement.is_retryable()
+}
+
+/// The answer of a candidate that took the error.
+pub struct Judged(bool);
+
+/// Stands for every type that can do what is asked for.
+pub struct Known;
+
+impl Judgeable for Known {}
+
+impl Judgement for Judged {
+    type Of = Known;
+    fn is_retryable(self) -> bool {
+        self.0
+    }
+}
+
+impl<E> Judgement for CannotBeJudged<E> {
+    type Of = E;
+    fn is_retryable(self) -> bool {
+        false
+    }
+}
+
+pub trait AskRetryable {
+    fn ask(&self) -> Judged;
+}
+
+impl<E: Retryable> AskRetryable for &&&&Ask<'_, E> {
+    fn ask(&self) -> Judged {
+        Judged(self.0.is_retryable())
+    }
+}
+
+pub trait AskError {
+    fn ask(&self) -> Judged;
+}
+
+impl<E: Error + 'static> AskError for &&&Ask<'_, E> {
+    fn ask(&self) -> Judged {
+        Judged(is_retryable_error(self.0))
+    }
+}
+
+pub trait AskShared {
+    fn ask(&self) -> Judged;
+}
+
+impl<E: AsError<view::Shared>> AskShared for &&Ask<'_, E> {
+    fn ask(&self) -> Judged {
+        Judged(is_retryable_error(self.0.as_error()))
+    }
+}
+
+pub trait AskLocal {
+    fn ask(&self) -> Judged;
+}
+
+impl<E: AsError<view::Local>> AskLocal for &Ask<'_, E> {
+    fn ask(&self) -> Judged {
+        Judged(is_retryable_error(self.0.as_error()))
+    }
+}
+
+pub trait AskAny {
+    type Of;
+    fn ask(&self) -> CannotBeJudged<Self::Of>;
+}
+
+impl<E> AskAny for Ask<'_, E> {
+    type Of = E;
+    fn ask(&self) -> CannotBeJudged<E> {
+        CannotBeJudged(PhantomData)
+    }
+}
+
+/// Asks the sources of a derived error type, where it is an error.
+pub struct Source<'a, E>(pub &'a E);
+
+pub trait AskSource {
+    fn ask(&self) -> bool;
+}
+
+impl<E: Error + 'static> Source<'_, E> {
+    pub fn ask(&self) -> bool {
+        is_retryable_error(self.0)
+    }
+}
+
+impl<E> AskSource for Source<'_, E> {
+    fn ask(&self) -> bool {
+        false
+    }
+}
+
+// Arguments by value.
+
+pub struct Copies<'a, T>(pub &'a T);
+
+pub struct NotClone<T>(PhantomData<T>);
+
+pub struct Duplicate<T>(T);
+
+// The argument is a parameter, not `Self`: the compiler would propose to demand this trait of a generic argument.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` is taken by value and retried, so it must be `Clone`",
+    label = "each attempt gets a clone of this argument",
+    note = "take a reference (`&{T}`, `&mut {T}`), or share it in an `Arc`"
+)]
+pub trait Again<T> {
+    /// Never called: nothing implements this.
+    fn again(not: NotClone<T>) -> T;
+}
+
+pub trait Duplicated {
+    type Value;
+    fn into_value(self) -> Self::Value;
+}
+
+impl<T> Duplicated for Duplicate<T> {
+    type Value = T;
+    fn into_value(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Duplicated for NotClone<T>
+where
+    Known: Again<T>,
+{
+    type Value = T;
+    fn into_value(self) -> T {
+        Known::again(self)
+    }
+}
+
+pub fn owned<D: Duplicated>(duplicate: D) -> D::Value {
+    duplicate.into_value()
+}
+
+impl<T: Clone> Copies<'_, T> {
+    pub fn duplicate(&self) -> Duplicate<T> {
+        Duplicate(self.0.clone())
+    }
+}
+
+pub trait CannotDuplicate {
+    type Of;
+    fn duplicate(&self) -> NotClone<Self::Of>;
+}
+
+impl<T> CannotDuplicate for Copies<'_, T> {
+    type Of = T;
+    fn duplicate(&self) -> NotClone<T> {
+        NotClone(PhantomData)
+    }
+}
+
+// What can be made of the error type.
+
+pub struct ErrorType<E>(PhantomData<E>);
+
+pub fn error_type<T, E>(_: &Result<T, E>) -> ErrorType<E> {
+    ErrorType(PhantomData)
+}
+
+#[diagnostic::on_unimplemented(
+    message = "`attempt_timeout` needs an error type that a timeout can become: `{Self}: From<FmError>`",
+    label = "implement `From<memory_core::FmError>` for this error type, or remove `attempt_timeout`"
+)]
+pub trait FromTimeout {}
+
+impl FromTimeout for Known {}
+
+pub trait Expires {
+    type Of;
+    type Error;
+    fn expire(self) -> Option<Expire<Self::Error>>;
+}
+
+pub struct CanExpire<E>(PhantomData<E>);
+
+pub struct CannotExpire<E>(PhantomData<E>);
+
+impl<E: From<FmError>> Expires for CanExpire<E> {
+    type Of = Known;
+    type Error = E;
+    fn expire(self) -> Option<Expire<E>> {
+        Some(E::from)
+    }
+}
+
+impl<E> Expires for CannotExpire<E> {
+    type Of = E;
+    type Error = E;
+    fn expire(self) -> Option<Expire<E>> {
+        None
+    }
+}
+
+impl<E: From<FmError>> ErrorType<E> {
+    pub fn expires(&self) -> CanExpire<E> {
+        CanExpire(PhantomData)
+    }
+}
+
+pub trait NeverExpires {
+    type Error;
+    fn expires(&self) -> CannotExpire<Self::Error>;
+}
+
+impl<E> NeverExpires for ErrorType<E> {
+    type Error = E;
+    fn expires(&self) -> CannotExpire<E> {
+        CannotExpire(PhantomData)
+    }
+}
+
+/// For a deadline: the call under way is cut where that can be expressed.
+pub fn may_expire<X: Expires>(expires: X) -> Option<Expire<X::Error>> {
+    expires.expire()
+}
+
+/// For a timeout of each attempt, which has to be expressed.
+pub fn must_expire<X>(expires: X) -> Option<Expire<X::Error>>
+where
+    X: Expires,
+    X::Of: FromTimeout,
+{
+    expires.expire()
+}
+
+#[diagnostic::on_unimplemented(
+    message = "`reraise = false` needs an error type that a `RetryError` can become: `{Self}: From<RetryError>`",
+    label = "implement `From<memory_core::RetryError>` for this error type, or remove `reraise = false`",
+    note = "the last error becomes its source, so the error type must also be `Into<Box<dyn Error + Send + Sync>>`"
+)]
+pub trait FromRetryError {}
+
+impl FromRetryError for Known {}
+
+pub trait Wraps {
+    type Of;
+    type Error;
+    fn wrap(self) -> Wrap<Self::Error>;
+}
+
+pub struct CanWrap<E>(PhantomData<E>);
+
+pub struct CannotWrap<E>(PhantomData<E>);
+
+impl<E: From<RetryError> + Into<Box<dyn Error + Send + Sync>>> Wraps for CanWrap<E> {
+    type Of = Known;
+    type Error = E;
+    fn wrap(self) -> Wrap<E> {
+        |error, attempts, elapsed| RetryError::new(attempts, elapsed, error.into()).into()
+    }
+}
+
+impl<E> Wraps for CannotWrap<E> {
+    type Of = E;
+    type Error = E;
+    fn wrap(self) -> Wrap<E> {
+        |error, _, _| error
+    }
+}
+
+impl<E: From<RetryError> + Into<Box<dyn Error + Send + Sync>>> ErrorType<E> {
+    pub fn wraps(&self) -> CanWrap<E> {
+        CanWrap(PhantomData)
+    }
+}
+
+pub trait NeverWraps {
+    type Error;
+    fn wraps(&self) -> CannotWrap<Self::Error>;
+}
+
+impl<E> NeverWraps for ErrorType<E> {
+    type Error = E;
+    fn wraps(&self) -> CannotWrap<E> {
+        CannotWrap(PhantomData)
+    }
+}
+
+pub fn wrapper<W>(wraps: W) -> Wrap<W::Error>
+where
+    W: Wraps,
+    W::Of: FromRetryError,
+{
+    wraps.wrap()
+}

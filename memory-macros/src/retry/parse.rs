@@ -1,0 +1,150 @@
+//! The arguments of both attributes, checked one by one and brought to one form.
+
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
+use syn::{Expr, Lit, LitBool, LitInt, LitStr, Path, parse_quote, spanned::Spanned};
+
+use super::{Attribute, blocks};
+use crate::options::{Opt, Options};
+
+const COMMON: [&str; 6] = ["attempt_timeout", "deadline", "before_sleep", "jitter", "reraise", "crate"];
+const RETRY: [&str; 3] = ["stop", "wait", "retry"];
+const DEFAULT_RETRY: [&str; 5] = ["attempts", "wait_min", "wait_max", "multiplier", "retry_on"];
+
+/// What an attribute asks for.
+pub(crate) struct Config {
+    /// The path to `memory_core`.
+    pub(crate) krate: Path,
+    /// A `Stop`.
+    pub(crate) stop: TokenStream,
+    /// A `Wait`.
+    pub(crate) wait: TokenStream,
+    /// Which outcomes to repeat; `None`: the error is judged by its type.
+    pub(crate) predicate: Option<Expr>,
+    /// Where `attempt_timeout` is written, and its value.
+    pub(crate) attempt_timeout: Option<(Span, Expr)>,
+    pub(crate) deadline: Option<Expr>,
+    pub(crate) before_sleep: Option<Expr>,
+    /// A variant of `Jitter`.
+    pub(crate) jitter: Option<TokenStream>,
+    /// Absent, or where it is written and what it says at run time.
+    pub(crate) reraise: Option<(Span, Expr)>,
+}
+
+/// The valid part of the arguments, and what is wrong with the rest.
+pub(crate) fn config(attribute: Attribute, args: TokenStream) -> (Config, Option<syn::Error>) {
+    let own: &[&str] = if attribute == Attribute::Retry { &RETRY } else { &DEFAULT_RETRY };
+    let known: Vec<&str> = own.iter().chain(&COMMON).copied().collect();
+    let mut options = Options::parse(attribute.name(), &known, args);
+
+    let krate = value(&mut options, "crate", "crate = path::to::memory_core").unwrap_or(parse_quote!(::memory_core));
+    let blocks = Blocks { krate: &krate, options: &mut options };
+    let (stop, wait, predicate) = match attribute {
+        Attribute::Retry => blocks.written(),
+        Attribute::DefaultRetry => blocks.implied(),
+    };
+    let attempt_timeout = spanned(&mut options, "attempt_timeout", "attempt_timeout = 2");
+    let deadline = value(&mut options, "deadline", "deadline = 30");
+    let before_sleep =
+        value(&mut options, "before_sleep", "before_sleep = |attempt, error, wait| eprintln!(\"{error}\")");
+    let jitter = options.take("jitter").and_then(|opt| {
+        let jitter = jitter(&opt, &krate);
+        options.keep(jitter)
+    });
+    let reraise = spanned(&mut options, "reraise", "reraise = false").filter(|(_, value)| !is_true(value));
+
+    let config = Config { krate, stop, wait, predicate, attempt_timeout, deadline, before_sleep, jitter, reraise };
+    (config, options.into_errors())
+}
+
+/// The three things that the two attributes spell differently.
+struct Blocks<'a> {
+    krate: &'a Path,
+    options: &'a mut Options,
+}
+
+impl Blocks<'_> {
+    /// `#[retry(stop = .., wait = .., retry = ..)]`
+    fn written(self) -> (TokenStream, TokenStream, Option<Expr>) {
+        let Self { krate, options } = self;
+        let stop = block(options, "stop", "stop = stop_after_retries(5)")
+            .map_or_else(|| quote_at(&parse_quote!(#krate::stop_after_retries(3))), |stop| quote_at(&stop));
+        let wait = block(options, "wait", "wait = exponential_backoff(min = 2, max = 30)")
+            .map_or_else(|| quote_at(&parse_quote!(#krate::no_wait())), |wait| quote_at(&wait));
+        let predicate = block(options, "retry", "retry = retry_on_error(my_predicate)");
+        (stop, wait, predicate)
+    }
+
+    /// `#[default_retry(attempts = .., wait_min = .., wait_max = .., multiplier = .., retry_on = ..)]`
+    fn implied(self) -> (TokenStream, TokenStream, Option<Expr>) {
+        let Self { krate, options } = self;
+        let attempts = options
+            .take("attempts")
+            .and_then(|opt| {
+                let attempts = attempts(&opt);
+                options.keep(attempts)
+            })
+            .unwrap_or(parse_quote!(3));
+        let mut number = |name, example, default| value::<Expr>(options, name, example).unwrap_or(default);
+        let min = number("wait_min", "wait_min = 2", parse_quote!(2));
+        let max = number("wait_max", "wait_max = 10", parse_quote!(10));
+        let multiplier = number("multiplier", "multiplier = 1", parse_quote!(1));
+        let predicate = block(options, "retry_on", "retry_on = my_predicate");
+        let stop = quote_spanned!(attempts.span()=> #krate::stop_after_retries(#attempts));
+        let wait = parse_quote!(#krate::exponential_backoff().multiplier(#multiplier).min(#min).max(#max));
+        (stop, quote_at(&wait), predicate)
+    }
+}
+
+/// A run-time expression; a literal 0 would mean no call at all.
+fn attempts(opt: &Opt) -> syn::Result<Expr> {
+    let attempts: Expr = opt.assigned("attempts = 3")?;
+    let zero = |number: &LitInt| number.base10_digits().bytes().all(|digit| digit == b'0');
+    match &attempts {
+        Expr::Lit(literal) if matches!(&literal.lit, Lit::Int(number) if zero(number)) => Err(syn::Error::new(
+            attempts.span(),
+            "`attempts` counts all calls, the first one included: write 1 for a single call",
+        )),
+        _ => Ok(attempts),
+    }
+}
+
+fn jitter(opt: &Opt, krate: &Path) -> syn::Result<TokenStream> {
+    let name: LitStr = opt.assigned("jitter = \"full\"")?;
+    let variant = match name.value().as_str() {
+        "none" => "None",
+        "full" => "Full",
+        "decorrelated" => "Decorrelated",
+        other => {
+            let message = format!("there is no jitter `{other}`: write \"none\", \"full\" or \"decorrelated\"");
+            return Err(syn::Error::new(name.span(), message));
+        }
+    };
+    let variant = syn::Ident::new(variant, name.span());
+    Ok(quote::quote!(#krate::Jitter::#variant))
+}
+
+fn is_true(value: &Expr) -> bool {
+    matches!(value, Expr::Lit(literal) if matches!(literal.lit, Lit::Bool(LitBool { value: true, .. })))
+}
+
+fn value<T: syn::parse::Parse>(options: &mut Options, name: &str, example: &str) -> Option<T> {
+    let value = options.take(name)?.assigned(example);
+    options.keep(value)
+}
+
+fn spanned(options: &mut Options, name: &str, example: &str) -> Option<(Span, Expr)> {
+    let opt = options.take(name)?;
+    let value = opt.assigned(example).map(|value| (opt.name.span(), value));
+    options.keep(value)
+}
+
+/// An expression in which blocks take keyword arguments.
+fn block(options: &mut Options, name: &str, example: &str) -> Option<Expr> {
+    let block = options.take(name)?.assigned(example).and_then(blocks::with_keywords);
+    options.keep(block)
+}
+
+fn quote_at(expr: &Expr) -> TokenStream {
+    quote::quote!(#expr)
+}
