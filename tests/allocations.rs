@@ -38,10 +38,21 @@ fn blocking(id: u64) -> u64 {
     id + 1
 }
 
-/// The most and the least that one hit of `call` allocates, of 2,000.
-fn per_hit<F: Future>(call: impl Fn() -> F) -> (u64, u64) {
-    let counts = (0..2000).map(|_| measure(|| drop(call().now_or_never().expect("a hit is ready at once"))).count_total);
-    counts.fold((0, u64::MAX), |(most, least), count| (most.max(count), least.min(count)))
+/// What a hit of `call` allocates: the same for 99 of 100 hits.
+///
+/// Each 128th read the store underneath (`moka`) does its housekeeping, and allocates once for it, the first time about
+/// 180 times: hits before that first time are let through, and one in a hundred may be one allocation more.
+fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
+    let hit = || measure(|| drop(call().now_or_never().expect("a hit is ready at once"))).count_total;
+    for _ in 0..500 {
+        hit();
+    }
+    let mut counts: Vec<u64> = (0..2000).map(|_| hit()).collect();
+    counts.sort_unstable();
+    let usual = counts[0];
+    assert_eq!(counts[counts.len() * 99 / 100], usual);
+    assert!(counts[counts.len() - 1] <= usual + 1, "{:?}", &counts[counts.len() - 30..]);
+    usual
 }
 
 fn with_cache<F: Future>(test: impl FnOnce() -> F) -> F::Output {
@@ -57,10 +68,10 @@ fn a_hit_of_a_plain_value_allocates_nothing() {
         shared_text(1).await;
         fallible(1).await.unwrap();
         by_many("a name", Some(2), (true, -1)).await;
-        assert_eq!(per_hit(|| number(1)), (0, 0));
-        assert_eq!(per_hit(|| shared_text(1)), (0, 0));
-        assert_eq!(per_hit(|| fallible(1)), (0, 0));
-        assert_eq!(per_hit(|| by_many("a name", Some(2), (true, -1))), (0, 0));
+        assert_eq!(per_hit(|| number(1)), 0);
+        assert_eq!(per_hit(|| shared_text(1)), 0);
+        assert_eq!(per_hit(|| fallible(1)), 0);
+        assert_eq!(per_hit(|| by_many("a name", Some(2), (true, -1))), 0);
     });
 }
 
@@ -68,7 +79,7 @@ fn a_hit_of_a_plain_value_allocates_nothing() {
 fn a_hit_of_a_string_allocates_its_clone_only() {
     with_cache(|| async {
         text(1).await;
-        assert_eq!(per_hit(|| text(1)), (1, 1));
+        assert_eq!(per_hit(|| text(1)), 1);
     });
 }
 
@@ -76,7 +87,7 @@ fn a_hit_of_a_string_allocates_its_clone_only() {
 fn a_hit_of_a_blocking_function_allocates_nothing() {
     with_cache(|| async {
         blocking(1);
-        assert_eq!(per_hit(|| async { blocking(1) }), (0, 0));
+        assert_eq!(per_hit(|| async { blocking(1) }), 0);
     });
 }
 
@@ -86,7 +97,7 @@ fn a_hit_in_the_process_wide_cache_allocates_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         number(7).await;
-        assert_eq!(per_hit(|| number(7)), (0, 0));
+        assert_eq!(per_hit(|| number(7)), 0);
     });
 }
 
