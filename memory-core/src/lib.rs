@@ -36,10 +36,46 @@ pub use client::{
 pub use error::FmError;
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::Retryable;
+/// # Examples
+///
+/// ```
+/// # use memory_core::default_retry;
+/// #[default_retry(attempts = 5, wait_min = 1, wait_max = 30)]
+/// async fn read(path: &str) -> Result<String, std::io::Error> {
+///     Ok(path.to_uppercase())
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(read("a").await.unwrap(), "A"); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::default_retry;
+/// # Examples
+///
+/// ```
+/// use memory_core::{exponential_backoff, retry, retry_on_error, stop_after_delay, stop_after_retries};
+///
+/// #[retry(
+///     stop = stop_after_retries(5) | stop_after_delay(60),
+///     wait = exponential_backoff(multiplier = 2, min = 2, max = 30),
+///     retry = retry_on_error(|error| error.kind() == std::io::ErrorKind::TimedOut),
+///     before_sleep = |attempt, error, wait| eprintln!("attempt {attempt}: {error}; waiting {wait:?}"),
+/// )]
+/// async fn read(path: &str) -> Result<String, std::io::Error> {
+///     Ok(path.to_uppercase())
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(read("a").await.unwrap(), "A"); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::retry;
 #[cfg(feature = "macros")]
 pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
-#[cfg(all(feature = "macros", feature = "retry"))]
-pub use memory_macros::{Retryable, default_retry, retry};
 #[cfg(feature = "client")]
 pub use reqwest;
 #[cfg(feature = "retry")]

@@ -10,8 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::report::{Score, Verdict, cases};
 
+/// A rule of ours: why, and which cases.
+type Rule = (&'static str, fn(&Case<'_>) -> bool);
+
 /// What is deliberately not as recorded, and how to tell such a case.
-const DELIBERATE: [(&str, fn(&Case<'_>) -> bool); 2] = [
+const DELIBERATE: [Rule; 2] = [
     ("past the largest float the original answers `max`, forgetting the sign, a zero multiplier and `min`", overflows),
     ("the original takes a NaN for no bound at all; here it counts as 0", |case| case.unbounded_by_nan()),
 ];

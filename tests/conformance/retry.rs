@@ -17,11 +17,13 @@ use crate::{
 /// Calls after which a retry is taken to go on for ever.
 const UNBOUNDED: u32 = 1000;
 
+/// A rule of ours: why, and which cases.
+type Rule = (&'static str, fn(&Value) -> bool);
+
 /// What is deliberately not as recorded, and how to tell such a case.
-const DELIBERATE: [(&str, fn(&Value) -> bool); 1] =
-    [("an exhausted `retry_on_result` gives the last `Ok`, not an error", |case| {
-        case["result"]["error"]["cause"].get("result").is_some()
-    })];
+const DELIBERATE: [Rule; 1] = [("an exhausted `retry_on_result` gives the last `Ok`, not an error", |case| {
+    case["result"]["error"]["cause"].get("result").is_some()
+})];
 
 #[tokio::test(start_paused = true)]
 async fn retries() {
@@ -33,8 +35,8 @@ async fn retries() {
 }
 
 async fn verdict(case: &Value) -> Verdict {
-    if let Value::Array(table) = &case["predicate_table"] {
-        return judged(predicate_table(table));
+    if case.get("policy").is_none() {
+        return predicate_table(case);
     }
     if let Some(rule) = left_out(case) {
         return Verdict::LeftOut(rule);
@@ -49,10 +51,6 @@ async fn verdict(case: &Value) -> Verdict {
         None if differences.is_empty() => Verdict::Matched,
         None => Verdict::Differed(differences.join("; ")),
     }
-}
-
-fn judged(differences: Vec<String>) -> Verdict {
-    if differences.is_empty() { Verdict::Matched } else { Verdict::Differed(differences.join("; ")) }
 }
 
 /// The rules of the vectors' README.
@@ -394,18 +392,25 @@ fn described(outcome: &Result<Value, CallError>) -> Value {
 }
 
 /// Rows of an outcome and whether the default predicate retries it.
-fn predicate_table(table: &[Value]) -> Vec<String> {
-    table
-        .iter()
-        .filter_map(|row| {
-            let outcome = row.get("outcome").or_else(|| row.get("error")).unwrap_or(row);
-            let expected = row.get("retryable").or_else(|| row.get("result")).and_then(Value::as_bool)?;
-            let alone = json!({ "policy": {}, "script": [outcome] });
-            if left_out(&alone).is_some() {
-                return None;
-            }
-            let actual = is_retryable_error(&CallError::of(outcome));
-            (actual != expected).then(|| format!("{actual} for {row}"))
-        })
-        .collect()
+fn predicate_table(case: &Value) -> Verdict {
+    let rows = case.as_object().into_iter().flat_map(|case| case.values()).find_map(Value::as_array);
+    let judged: Vec<(&Value, bool, bool)> = rows.into_iter().flatten().filter_map(row).collect();
+    if judged.is_empty() {
+        return Verdict::LeftOut("a case without a policy or a table of outcomes");
+    }
+    match judged.iter().find(|(_, expected, actual)| expected != actual) {
+        Some((outcome, _, actual)) => Verdict::Differed(format!("{actual} for {outcome}")),
+        None => Verdict::Matched,
+    }
+}
+
+/// An outcome, what is recorded of it and what is so here; `None` where the rules leave it out.
+fn row(row: &Value) -> Option<(&Value, bool, bool)> {
+    let kinds = ["network_error", "timeout", "status", "other_error"];
+    let is_outcome = |value: &&Value| kinds.iter().any(|kind| value.get(*kind).is_some());
+    let fields = || row.as_object().into_iter().flat_map(|row| row.values());
+    let outcome = std::iter::once(row).chain(fields()).find(is_outcome)?;
+    let expected = fields().find_map(Value::as_bool)?;
+    let alone = json!({ "policy": {}, "script": [outcome] });
+    left_out(&alone).is_none().then(|| (outcome, expected, is_retryable_error(&CallError::of(outcome))))
 }

@@ -73,6 +73,7 @@ mod extractors {
     }
     extractors!(Path Query Json Form Extension);
 
+    #[diagnostic::do_not_recommend]
     impl<T> super::IsAxumState for axum::extract::State<T> {}
 }
 
@@ -189,6 +190,7 @@ pub trait Way<T: ?Sized> {
     fn push(value: &T, key: &mut KeyBuf);
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Bare + ?Sized> Way<T> for AsBare {
     #[inline]
     fn push(value: &T, key: &mut KeyBuf) {
@@ -196,6 +198,7 @@ impl<T: Bare + ?Sized> Way<T> for AsBare {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: CacheKey + ?Sized> Way<T> for AsCacheKey {
     #[inline]
     fn push(value: &T, key: &mut KeyBuf) {
@@ -203,6 +206,7 @@ impl<T: CacheKey + ?Sized> Way<T> for AsCacheKey {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Way<T> for AsSerialize {
     #[inline]
     fn push(value: &T, key: &mut KeyBuf) {

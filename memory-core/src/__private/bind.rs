@@ -1,6 +1,10 @@
 //! Arguments as values of an expression, and as property of a task.
 
-use std::{borrow::ToOwned, future::Future};
+use std::{
+    borrow::{Borrow, ToOwned},
+    future::Future,
+    marker::PhantomData,
+};
 
 use crate::{backend::BoxFuture, cache::FmCache};
 
@@ -42,7 +46,7 @@ impl<'a, T: ?Sized> BindByReference<'a, T> for Bind<'a, T> {
     }
 }
 
-/// A reference whose value a task of its own must own: `owned(value, (&Own(value)).way())`.
+/// A reference whose value a task of its own must own: `(&Own(value)).way().own(Own(value))`.
 pub struct Own<'a, T: ?Sized>(pub &'a T);
 
 impl<T: ?Sized> Clone for Own<'_, T> {
@@ -54,8 +58,10 @@ impl<T: ?Sized> Clone for Own<'_, T> {
 impl<T: ?Sized> Copy for Own<'_, T> {}
 
 /// The way of what has an owned form.
+#[derive(Clone, Copy)]
 pub struct AsOwned;
 /// No way.
+#[derive(Clone, Copy)]
 pub struct NotOwned;
 
 /// First choice.
@@ -80,33 +86,44 @@ pub trait OwnNot: Sized {
 
 impl<T: ?Sized> OwnNot for Own<'_, T> {}
 
-/// How a `T` is owned.
+impl AsOwned {
+    /// A copy of an argument, made on a miss.
+    #[inline]
+    pub fn own<T: ToOwned + ?Sized>(self, value: Own<'_, T>) -> T::Owned {
+        value.0.to_owned()
+    }
+}
+
+impl NotOwned {
+    /// A stand-in, so that the one mistake has one message.
+    pub fn own<T: ?Sized>(self, _: Own<'_, T>) -> Unowned<T> {
+        Unowned(PhantomData)
+    }
+}
+
+/// What stands for a copy that can't be made, which `Owns` has reported: no program with it ever runs.
+pub struct Unowned<T: ?Sized>(PhantomData<fn() -> Box<T>>);
+
+impl<T: ?Sized> Borrow<T> for Unowned<T> {
+    fn borrow(&self) -> &T {
+        placeholder()
+    }
+}
+
+/// Whether a `T` can be owned.
 #[diagnostic::on_unimplemented(
     message = "`&{T}` can't be copied for the task that the body runs in",
     label = "`{T}` is not `Clone`",
     note = "derive `Clone`, take the argument by value, or run the body in the caller's task with `in_place`"
 )]
-pub trait OwnWay<T: ?Sized> {
-    /// What owns it.
-    type Owned;
-    /// A copy.
-    fn own(value: &T) -> Self::Owned;
-}
+pub trait Owns<T: ?Sized> {}
 
-impl<T: ToOwned + ?Sized> OwnWay<T> for AsOwned {
-    type Owned = T::Owned;
+#[diagnostic::do_not_recommend]
+impl<T: ToOwned + ?Sized> Owns<T> for AsOwned {}
 
-    #[inline]
-    fn own(value: &T) -> T::Owned {
-        value.to_owned()
-    }
-}
-
-/// A copy of an argument, made on a miss.
+/// Checks that an argument can be copied for a task of its own.
 #[inline]
-pub fn owned<T: ?Sized, W: OwnWay<T>>(value: &T, _: W) -> W::Owned {
-    W::own(value)
-}
+pub fn ownable<T: ?Sized, W: Owns<T>>(_: Own<'_, T>, _: W) {}
 
 /// Boxes the future of a body that runs in a task of its own. The name is part of the compiler's message for a body that
 /// is not `Send`.

@@ -15,12 +15,14 @@ mod site;
 mod spec;
 mod wrapping;
 
+#[cfg(feature = "macros")]
+pub use memory_macros::memorize as outermost;
 pub use serde;
 pub use std;
 
 pub use self::{
     arguments::{Part, ValueArg, argument, axum_state},
-    bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, owned, placeholder, some},
+    bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, ownable, placeholder, some},
     call::{
         Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking, put,
         put_blocking, refresh_blocking, refresh_detached, refresh_in_place,

@@ -4,13 +4,14 @@
 //! takes a layer off where the type has it, so aliases don't matter, and the trait method of the same name leaves every
 //! other type as it is. What is left is the value.
 
-use std::marker::PhantomData;
+use std::{convert::Infallible, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 #[cfg(feature = "axum")]
 use super::wrapping::InJson;
 use super::{
+    bind::placeholder,
     call::Call,
     share::Failure,
     spec::FnSpec,
@@ -47,6 +48,11 @@ impl<T, E> Layers<Result<T, E>, Bare> {
         Layers(PhantomData)
     }
 
+    /// Whether there is a `Result`.
+    pub fn has_result(self) -> Self {
+        self
+    }
+
     /// Peels a `Result` that is stored whole.
     pub fn keep_result(self) -> Layers<T, InKeptResult<E>> {
         Layers(PhantomData)
@@ -57,6 +63,11 @@ impl<T, W> Layers<Option<T>, W> {
     /// Peels an `Option`.
     pub fn option(self) -> Layers<T, InOption<W>> {
         Layers(PhantomData)
+    }
+
+    /// Whether there is an `Option`.
+    pub fn has_option(self) -> Self {
+        self
     }
 
     /// Peels an `Option` that is stored whole.
@@ -86,7 +97,12 @@ pub trait NoResult<T>: Sized {
     }
 
     /// Nothing to keep.
-    fn keep_result(self) -> ReturnsNoResult<T> {
+    fn keep_result(self) -> Self {
+        self
+    }
+
+    /// There is none.
+    fn has_result(self) -> ReturnsNoResult<T> {
         ReturnsNoResult(PhantomData)
     }
 }
@@ -101,7 +117,12 @@ pub trait NoOption<T>: Sized {
     }
 
     /// Nothing to keep.
-    fn keep_option(self) -> ReturnsNoOption<T> {
+    fn keep_option(self) -> Self {
+        self
+    }
+
+    /// There is none.
+    fn has_option(self) -> ReturnsNoOption<T> {
         ReturnsNoOption(PhantomData)
     }
 }
@@ -121,29 +142,15 @@ impl<T, W> NoJson for Layers<T, W> {}
 /// What `cache_none` and `cache_err` may be used on.
 #[diagnostic::on_unimplemented(
     message = "there is nothing here for this argument to store",
-    label = "`cache_none` needs a function that returns an `Option`, `cache_err` one that returns a `Result`",
-    note = "the return type is `{Self}`"
+    label = "`cache_none` needs a function that returns an `Option`, `cache_err` one that returns a `Result`"
 )]
-pub trait Kept {
-    /// What is left to peel.
-    type Layers;
-    /// What is left to peel.
-    fn layers(self) -> Self::Layers;
-}
+pub trait Kept {}
 
-impl<T, W> Kept for Layers<T, W> {
-    type Layers = Self;
+impl<T, W> Kept for Layers<T, W> {}
 
-    fn layers(self) -> Self {
-        self
-    }
-}
-
-/// Checks that there was a layer to keep.
+/// Checks that there is a layer to keep.
 #[inline]
-pub fn kept<K: Kept>(layers: K) -> K::Layers {
-    layers.layers()
-}
+pub fn kept<K: Kept>(_: K) {}
 
 impl<T: 'static, W: Wrapping + 'static> Outcome for Layers<T, W>
 where
@@ -203,10 +210,13 @@ impl<T> Clone for Stored<T> {
 impl<T> Copy for Stored<T> {}
 
 /// It can be stored anywhere.
+#[derive(Clone, Copy)]
 pub struct AsBytes;
 /// It can be stored in this process.
+#[derive(Clone, Copy)]
 pub struct InMemory;
 /// It can't be stored.
+#[derive(Clone, Copy)]
 pub struct Nowhere;
 
 /// First choice.
@@ -239,6 +249,42 @@ pub trait NotStored: Sized {
 
 impl<T> NotStored for Stored<T> {}
 
+impl AsBytes {
+    /// The face of such values.
+    pub fn face(self) -> Portable {
+        Portable
+    }
+
+    /// The shape of their return type.
+    pub fn shape<S>(self, layers: S) -> S {
+        layers
+    }
+}
+
+impl InMemory {
+    /// The face of such values.
+    pub fn face(self) -> MemoryOnly {
+        MemoryOnly
+    }
+
+    /// The shape of their return type.
+    pub fn shape<S>(self, layers: S) -> S {
+        layers
+    }
+}
+
+impl Nowhere {
+    /// A face, so that the one mistake has one message.
+    pub fn face(self) -> MemoryOnly {
+        MemoryOnly
+    }
+
+    /// A shape, so that the one mistake has one message.
+    pub fn shape<T, W: Wrapping>(self, _: Layers<T, W>) -> Unusable<W::Return<T>, W::Failure> {
+        Unusable(PhantomData)
+    }
+}
+
 /// Whether a `T` can be handed to many callers.
 #[diagnostic::on_unimplemented(
     message = "`{T}` can't be cached",
@@ -247,7 +293,9 @@ impl<T> NotStored for Stored<T> {}
 )]
 pub trait Keeps<T> {}
 
+#[diagnostic::do_not_recommend]
 impl<T> Keeps<T> for AsBytes {}
+#[diagnostic::do_not_recommend]
 impl<T> Keeps<T> for InMemory {}
 
 /// Whether a `T` can be written down.
@@ -256,38 +304,62 @@ impl<T> Keeps<T> for InMemory {}
     label = "not `Serialize + DeserializeOwned`",
     note = "derive serde's `Serialize` and `Deserialize` for it, or keep it in this process with `memory_only`"
 )]
-pub trait Writes<T> {
-    /// The face of such values.
-    type Face;
-    /// The face of such values.
-    fn face() -> Self::Face;
-}
+pub trait Writes<T> {}
 
-impl<T> Writes<T> for AsBytes {
-    type Face = Portable;
-
-    fn face() -> Portable {
-        Portable
-    }
-}
-
+#[diagnostic::do_not_recommend]
+impl<T> Writes<T> for AsBytes {}
 // What can't be kept at all is reported by `Keeps`, once.
-impl<T> Writes<T> for Nowhere {
-    type Face = Portable;
-
-    fn face() -> Portable {
-        Portable
-    }
-}
+#[diagnostic::do_not_recommend]
+impl<T> Writes<T> for Nowhere {}
 
 /// Checks that a value can be stored anywhere.
-pub fn portable<T, Y: Keeps<T> + Writes<T>>(_: Stored<T>, _: Y) -> Y::Face {
-    Y::face()
-}
+#[inline]
+pub fn portable<T, Y: Keeps<T> + Writes<T>>(_: Stored<T>, _: Y) {}
 
 /// Checks that a value can be stored in this process.
-pub fn memory_only<T, Y: Keeps<T>>(_: Stored<T>, _: Y) -> MemoryOnly {
-    MemoryOnly
+#[inline]
+pub fn memory_only<T, Y: Keeps<T>>(_: Stored<T>, _: Y) {}
+
+/// The shape of a return type that can't be stored, which `Keeps` has reported: no program with it ever runs.
+pub struct Unusable<R, F>(PhantomData<fn() -> (R, F)>);
+
+impl<R, F> Clone for Unusable<R, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R, F> Copy for Unusable<R, F> {}
+
+impl<R: 'static, F: 'static> Outcome for Unusable<R, F> {
+    type Return = R;
+    type Stored = Infallible;
+    type Absent = Infallible;
+    type Failure = F;
+
+    fn split(self, _: R) -> Split<Infallible, Infallible, F> {
+        placeholder()
+    }
+
+    fn value(self, stored: Infallible) -> R {
+        match stored {}
+    }
+
+    fn absent(self, absent: Infallible) -> R {
+        match absent {}
+    }
+
+    fn failed(self, _: F) -> R {
+        placeholder()
+    }
+
+    fn is_none(self, _: &R) -> bool {
+        false
+    }
+
+    fn is_err(self, _: &R) -> bool {
+        false
+    }
 }
 
 /// Everything about a function that follows from its return type.

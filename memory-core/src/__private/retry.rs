@@ -193,7 +193,7 @@ pub trait Judgeable {}
 /// The answer of a candidate.
 pub trait Judgement {
     type Of;
-    fn is_retryable(self) -> bool;
+    fn into_verdict(self) -> bool;
 }
 
 pub fn judged<J>(judgement: J) -> bool
@@ -201,7 +201,7 @@ where
     J: Judgement,
     J::Of: Judgeable,
 {
-    judgement.is_retryable()
+    judgement.into_verdict()
 }
 
 /// The answer of a candidate that took the error.
@@ -214,14 +214,14 @@ impl Judgeable for Known {}
 
 impl Judgement for Judged {
     type Of = Known;
-    fn is_retryable(self) -> bool {
+    fn into_verdict(self) -> bool {
         self.0
     }
 }
 
 impl<E> Judgement for CannotBeJudged<E> {
     type Of = E;
-    fn is_retryable(self) -> bool {
+    fn into_verdict(self) -> bool {
         false
     }
 }

@@ -369,6 +369,8 @@ mod tests {
             let _ = retry().when(predicate).run(|| async { Err(broken()) }.inspect_start(count)).await;
             calls.get()
         }
+        assert_eq!(once(|_| true).await, 3);
+        assert_eq!(once(|_| false).await, 1);
         assert_eq!(once(|_: &io::Error| true).await, 3);
         assert_eq!(once(|_: &io::Error| false).await, 1);
         assert_eq!(once(is_retryable_error).await, 3);

@@ -11,7 +11,7 @@ use super::classify::{is_retryable_error, status_of};
 /// What [`Retry::when`](super::policy::Retry::when) takes: a function of the error, or a block.
 ///
 /// A function may take the error's own type (`fn(&AppError) -> bool`) or any error (`fn(&(dyn Error + 'static)) ->
-/// bool`, as [`is_retryable_error`] does). `How` tells these apart and is always inferred.
+/// bool`, as [`is_retryable_error`] does), or ignore it (`|_| true`). `How` tells these apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't say which outcomes to retry",
     label = "expected a function of the error (`fn(&{E}) -> bool`) or a block as `retry_on_status([429])`"
@@ -130,6 +130,8 @@ pub(crate) mod how {
 
     /// A function of the error's own type.
     pub struct Typed;
+    /// Handed to a closure that ignores its argument.
+    pub struct Ignored;
     /// A function of any error.
     pub struct Any<View>(PhantomData<View>);
     /// A block, seeing the outcome as what is inside does.
@@ -143,6 +145,13 @@ pub(crate) mod how {
 impl<T, E, P: Fn(&E) -> bool> Predicate<T, E, how::Typed> for P {
     fn asks_for_retry(&self, outcome: &Result<T, E>) -> bool {
         outcome.as_ref().is_err_and(self)
+    }
+}
+
+// What `|_| true` takes is unknown without this, and could then be no reference.
+impl<T, E, P: Fn(how::Ignored) -> bool> Predicate<T, E, how::Ignored> for P {
+    fn asks_for_retry(&self, outcome: &Result<T, E>) -> bool {
+        outcome.is_err() && self(how::Ignored)
     }
 }
 

@@ -86,8 +86,8 @@ fn krate(attributes: &[Attribute]) -> syn::Result<Path> {
 //     fn push_key(&self, key: &mut KeyBuf) { Self::__fm_push_key(key, &self.id); }
 // }
 // impl KeyArg<CurrentUser> for Uuid {
-//     fn push_arg(&self, key: &mut KeyBuf, _: impl FnOnce(&CurrentUser, &mut KeyBuf)) {
-//         <CurrentUser>::__fm_push_key(key, self);
+//     fn push_arg(self, key: &mut KeyBuf, _: impl FnOnce(&CurrentUser, &mut KeyBuf)) {
+//         <CurrentUser>::__fm_push_key(key, &self);
 //     }
 // }
 fn expand(keyed: &Keyed) -> TokenStream {
@@ -141,7 +141,7 @@ fn expand_argument(keyed: &Keyed) -> TokenStream {
     let (parameters, arguments, _) = generics.split_for_impl();
     let (bounds, key) = (bounds(keyed), keyed.key());
     let parts = match fields.as_slice() {
-        [_] => quote!(self),
+        [_] => quote!(&self),
         several => {
             let indices = (0..several.len()).map(Index::from);
             quote!(#(&self.#indices),*)
@@ -151,7 +151,7 @@ fn expand_argument(keyed: &Keyed) -> TokenStream {
         #[automatically_derived]
         impl #parameters #krate::__private::KeyArg<#name #arguments> for #key #bounds {
             fn push_arg(
-                &self,
+                self,
                 key: &mut #krate::__private::KeyBuf,
                 _: impl #krate::__private::std::ops::FnOnce(&#name #arguments, &mut #krate::__private::KeyBuf),
             ) {

@@ -21,13 +21,13 @@ pub(crate) fn memorize(args: TokenStream, item: TokenStream) -> TokenStream {
 
 fn expanded(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let function: Function = syn::parse2(item.clone())?;
-    let (absent, args) = order::without_absent(args);
-    if let Some(again) = order::reordered(&function, &absent, &args) {
+    let (history, args) = order::history(args);
+    if let Some(again) = order::reordered(&function, &history, &args) {
         return Ok(again);
     }
     let params = Params::of(&function)?;
     validate::check_return(&function)?;
-    let (config, errors) = Config::parse(args, &function, &params, &absent);
+    let (config, errors) = Config::parse(args, &function, &params, &history.absent);
     let expansion = Expansion::new(&function, &params, &config)?;
     Ok(match errors {
         None => expansion.whole(),

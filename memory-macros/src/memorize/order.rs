@@ -3,7 +3,7 @@
 //! A retry or a span below `#[memorize]` is to run inside of it: attributes expand from the outside, so they are put
 //! first, and this one wraps what they make. A parameter under a `cfg` makes two functions, one with and one without it.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::{Attribute, FnArg, Ident};
 
@@ -12,44 +12,55 @@ use super::parse::Function;
 /// Attributes that belong inside of a memorized run.
 const INNER: [&str; 3] = ["retry", "default_retry", "instrument"];
 
-/// What marks parameters that a `cfg` has taken away, so that `skip(..)` may still name them.
-const ABSENT: &str = "__absent";
+/// What marks a function that was handed back, in front of the arguments.
+const AGAIN: &str = "__again";
 
-/// Splits the mark of absent parameters from the arguments.
-pub(crate) fn without_absent(args: TokenStream) -> (Vec<Ident>, TokenStream) {
+/// What earlier expansions of the same attribute have done.
+#[derive(Clone, Default)]
+pub(crate) struct History {
+    /// The attributes that belong inside have been put first; one that is still there can't be resolved.
+    ordered: bool,
+    /// The parameters that a `cfg` has taken away, so that `skip(..)` may still name them.
+    pub(crate) absent: Vec<Ident>,
+}
+
+/// Splits the mark of earlier expansions from the arguments.
+pub(crate) fn history(args: TokenStream) -> (History, TokenStream) {
     let mut tokens = args.clone().into_iter();
-    if let (Some(TokenTree::Ident(mark)), Some(TokenTree::Group(names))) = (tokens.next(), tokens.next())
-        && mark == ABSENT
-    {
-        let names = names.stream().into_iter().filter_map(|token| match token {
-            TokenTree::Ident(name) => Some(name),
-            _ => None,
-        });
-        return (names.collect(), tokens.collect());
+    let (Some(TokenTree::Ident(mark)), Some(TokenTree::Group(names))) = (tokens.next(), tokens.next()) else {
+        return (History::default(), args);
+    };
+    if mark != AGAIN {
+        return (History::default(), args);
     }
-    (Vec::new(), args)
+    let mut names = names.stream().into_iter().filter_map(|token| match token {
+        TokenTree::Ident(name) => Some(name),
+        _ => None,
+    });
+    let ordered = names.next().is_some_and(|first| first == "true");
+    (History { ordered, absent: names.collect() }, tokens.collect())
 }
 
 /// The function again, with this attribute behind those that belong inside, or once with and once without a parameter.
-pub(crate) fn reordered(function: &Function, absent: &[Ident], args: &TokenStream) -> Option<TokenStream> {
-    inside_first(function, absent, args).or_else(|| with_and_without(function, absent, args))
+pub(crate) fn reordered(function: &Function, history: &History, args: &TokenStream) -> Option<TokenStream> {
+    with_and_without(function, history, args).or_else(|| inside_first(function, history, args))
 }
 
 // Input:  #[memorize(..)] #[doc = ".."] #[instrument] async fn f() { .. }
-// Output: #[doc = ".."] #[instrument] #[::memory_core::memorize(..)] async fn f() { .. }
-fn inside_first(function: &Function, absent: &[Ident], args: &TokenStream) -> Option<TokenStream> {
-    function.attrs.iter().any(is_inner).then(|| {
+// Output: #[doc = ".."] #[instrument] #[::memory_core::__private::outermost(__again(true) ..)] async fn f() { .. }
+fn inside_first(function: &Function, history: &History, args: &TokenStream) -> Option<TokenStream> {
+    (!history.ordered && function.attrs.iter().any(is_inner)).then(|| {
         let attrs = &function.attrs;
-        let this = this(absent, args);
+        let this = this(&History { ordered: true, ..history.clone() }, args);
         let rest = without_attrs(function, &function.sig.inputs.iter().collect::<Vec<_>>());
         quote!(#(#attrs)* #this #rest)
     })
 }
 
 // Input:  #[memorize(..)] async fn f(id: u64, #[cfg(x)] extra: u64) { .. }
-// Output: #[cfg(x)] #[::memory_core::memorize(..)] async fn f(id: u64, extra: u64) { .. }
-//         #[cfg(not(x))] #[::memory_core::memorize(__absent(extra), ..)] async fn f(id: u64) { .. }
-fn with_and_without(function: &Function, absent: &[Ident], args: &TokenStream) -> Option<TokenStream> {
+// Output: #[cfg(x)] #[::memory_core::__private::outermost(__again(false) ..)] async fn f(id: u64, extra: u64) { .. }
+//         #[cfg(not(x))] #[::memory_core::__private::outermost(__again(false extra) ..)] async fn f(id: u64) { .. }
+fn with_and_without(function: &Function, history: &History, args: &TokenStream) -> Option<TokenStream> {
     let inputs = &function.sig.inputs;
     let at = inputs.iter().position(|input| attrs_of(input).iter().any(is_cfg))?;
     let conditions: Vec<TokenStream> =
@@ -59,8 +70,9 @@ fn with_and_without(function: &Function, absent: &[Ident], args: &TokenStream) -
     let with: Vec<&FnArg> = inputs.iter().enumerate().map(|(i, input)| if i == at { &kept } else { input }).collect();
     let without: Vec<&FnArg> = inputs.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, input)| input).collect();
     let attrs = &function.attrs;
-    let gone = [absent, &names(&inputs[at])].concat();
-    let (this_with, this_without) = (this(absent, args), this(&gone, args));
+    let mut gone = history.clone();
+    gone.absent.extend(names(&inputs[at]));
+    let (this_with, this_without) = (this(history, args), this(&gone, args));
     let (with, without) = (without_attrs(function, &with), without_attrs(function, &without));
     Some(quote! {
         #[cfg(all(#(#conditions),*))] #this_with #(#attrs)* #with
@@ -68,12 +80,12 @@ fn with_and_without(function: &Function, absent: &[Ident], args: &TokenStream) -
     })
 }
 
-/// This attribute again. A `crate = path` among the arguments says where it is.
-fn this(absent: &[Ident], args: &TokenStream) -> TokenStream {
+/// This attribute again, under a name that no other attribute looks for. A `crate = path` among the arguments says where it is.
+fn this(history: &History, args: &TokenStream) -> TokenStream {
     let krate = super::validate::krate(args);
-    let mark = Ident::new(ABSENT, proc_macro2::Span::call_site());
-    let mark = (!absent.is_empty()).then(|| quote!(#mark(#(#absent)*)));
-    quote!(#[#krate::memorize(#mark #args)])
+    let mark = Ident::new(AGAIN, Span::call_site());
+    let History { ordered, absent } = history;
+    quote!(#[#krate::__private::outermost(#mark(#ordered #(#absent)*) #args)])
 }
 
 fn without_attrs(function: &Function, inputs: &[&FnArg]) -> TokenStream {

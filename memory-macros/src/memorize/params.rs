@@ -3,7 +3,7 @@
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, FnArg, GenericArgument, Ident, Pat, PathArguments, Receiver, ReceiverKind, Type,
+    FnArg, GenericArgument, Ident, Pat, PathArguments, Receiver, ReceiverKind, Type,
     spanned::Spanned,
     visit::{self, Visit},
     visit_mut::{self, VisitMut},
@@ -23,7 +23,6 @@ pub(crate) struct Param {
     pub(crate) ident: Ident,
     pub(crate) pat: Pat,
     pub(crate) ty: Type,
-    pub(crate) attrs: Vec<Attribute>,
     /// The names that its pattern binds.
     pub(crate) names: Vec<Ident>,
     /// Spelled `State<..>`.
@@ -94,7 +93,6 @@ impl Param {
             pass: Pass::of(&typed.ty),
             pat: (*typed.pat).clone(),
             ty: (*typed.ty).clone(),
-            attrs: typed.attrs.clone(),
             names,
         })
     }

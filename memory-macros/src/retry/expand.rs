@@ -49,7 +49,11 @@ pub(crate) fn function(config: &Config, shape: &Shape, mut function: ItemFn) -> 
     rename_arguments(&mut function, shape);
     let tokens = match shape.kind {
         Kind::Async | Kind::Blocking => retried,
-        Kind::Future => quote!(async move { #retried }),
+        Kind::Future => {
+            // What the body was, an `async fn` may not be able to be.
+            function.attrs.push(parse_quote!(#[allow(clippy::manual_async_fn)]));
+            quote!(async move { #retried })
+        }
         Kind::Boxed => {
             let private = &names.private;
             quote!(#private::std::boxed::Box::pin(async move { #retried }))
@@ -182,7 +186,7 @@ impl Expansion<'_> {
             Argument::Cloned { pattern, .. } => {
                 let fresh = fresh(at);
                 let unused = self.is_mentioned(pattern).then(|| quote!(#[allow(unused_variables)]));
-                Some(quote!(#unused let #pattern = #fresh;))
+                Some(quote!(#unused #[allow(clippy::no_effect_underscore_binding)] let #pattern = #fresh;))
             }
             Argument::Reborrowed { name, mutable } => {
                 let mutable = mutable.then(|| quote!(mut));

@@ -1,8 +1,10 @@
 //! `#[retry(..)]` and `#[default_retry(..)]`: call the body again while it fails.
+//!
+//! A `#[memorize]` below stays on the function and wraps what is made here; one above puts itself below (its `order.rs`). So
+//! memorize is outside of a retry, whichever is written first.
 
 mod blocks;
 mod expand;
-mod order;
 mod parse;
 mod shape;
 #[cfg(test)]
@@ -34,9 +36,6 @@ pub(crate) fn expand(attribute: Attribute, args: TokenStream, item: TokenStream)
         Ok(function) => function,
         Err(error) => return with_item(&not_a_function(attribute, &item, error), &item),
     };
-    if let Some(reordered) = order::memorize_first(attribute, &args, &function) {
-        return reordered;
-    }
     let (config, errors) = parse::config(attribute, args);
     let expanded = shape::of(&function, &config).map(|shape| expand::function(&config, &shape, function));
     match (expanded, errors) {

@@ -159,7 +159,7 @@ impl Expansion<'_> {
         let Cache { before, value } = cache;
         let (invalidate, peek, put) = (engine("invalidate"), engine("peek"), engine("put"));
         let option = result(quote!(#private::std::option::Option<#returned>));
-        let removed = if is_async { quote!(#private::Remove) } else { result(quote!(bool)) };
+        let removed = if is_async { quote!(#private::Remove) } else { result(quote!(#private::std::primitive::bool)) };
         let mut all = vec![
             companion(
                 "invalidate",
@@ -249,7 +249,7 @@ impl Expansion<'_> {
         let (generics, _, wheres) = generics.split_for_impl();
         quote_spanned! {site()=>
             #[doc = #doc]
-            #[allow(dead_code, clippy::too_many_arguments, clippy::missing_errors_doc, clippy::must_use_candidate)]
+            #[allow(dead_code, private_interfaces, clippy::too_many_arguments, clippy::missing_errors_doc, clippy::must_use_candidate)]
             #[inline]
             #vis #asyncness fn #name #generics (#(#inputs),*) -> #output #wheres { #body }
         }

@@ -1,7 +1,7 @@
 //! What becomes of a returned value, decided on a miss.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::Expr;
 
 use super::{Expansion, mentions_param, operand, site, site_at};
@@ -63,6 +63,7 @@ impl Expansion<'_> {
             && self.params.list.iter().all(|param| given(param) || !mentions_param(&tokens, param))
     }
 
+    /// All that was said, as one expression.
     fn judge_tokens(&self) -> TokenStream {
         let config = self.config;
         let expire = config.expire.as_ref().map(|life| match life {
@@ -72,7 +73,8 @@ impl Expansion<'_> {
         let kept = [&config.cache_none, &config.cache_err].into_iter().flatten();
         let own = kept.filter_map(|kept| kept.life.as_ref());
         let rest = [&config.cache_if, &config.jitter, &config.idle].into_iter().flatten();
-        expire.into_iter().chain(own.chain(rest).map(ToTokens::to_token_stream)).collect()
+        let all: Vec<TokenStream> = expire.into_iter().chain(own.chain(rest).map(ToTokens::to_token_stream)).collect();
+        if all.is_empty() { TokenStream::new() } else { quote!((#(#all,)*)) }
     }
 
     // Output: { let mut verdict = Verdict::keep(); verdict.expiry = Some(life(60)); .. verdict }

@@ -103,7 +103,7 @@ impl Expansion<'_> {
         quote_spanned! {site()=>
             #[allow(unused_variables)]
             #matched
-            #(let #used = (&#private::Bind(#used)).bind();)*
+            #(#[allow(unused_variables)] let #used = (&#private::Bind(#used)).bind();)*
         }
     }
 

@@ -1,11 +1,14 @@
 //! The generated functions that the wrapper and the companions share.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, Type, spanned::Spanned};
 
 use super::{Expansion, Flavor, Host, site, site_at};
-use crate::memorize::params::{Param, Pass};
+use crate::memorize::{
+    params::{Param, Pass},
+    validate::Kept,
+};
 
 impl Expansion<'_> {
     // Output: fn __fm_spec() -> &'static FnSpec { .. }
@@ -95,28 +98,24 @@ impl Expansion<'_> {
         let private = &self.private;
         let returned = &self.returned;
         let span = site_at(returned.span());
-        let result = match &self.config.cache_err {
-            Some(kept) => quote_spanned!(site_at(kept.span)=> #private::kept(__fm_layers.keep_result())),
-            None => quote_spanned!(site()=> __fm_layers.result()),
-        };
-        let option = match &self.config.cache_none {
-            Some(kept) => quote_spanned!(site_at(kept.span)=> #private::kept(__fm_layers.keep_option())),
-            None => quote_spanned!(site()=> __fm_layers.option()),
-        };
-        let face = if self.config.memory_only {
-            quote_spanned!(span=> #private::memory_only(__fm_stored, (&__fm_stored).way()))
-        } else {
-            quote_spanned!(span=> #private::portable(__fm_stored, (&&__fm_stored).way()))
-        };
+        let check = if self.config.memory_only { quote!(memory_only) } else { quote!(portable) };
+        // The bound on bytes is not even tried for values that never become bytes.
+        let asked = if self.config.memory_only { quote!(&) } else { quote!(&&) };
+        let layers = [
+            kept_layer(&self.config.cache_err, "result", private),
+            kept_layer(&self.config.cache_none, "option", private),
+        ];
+        let checked = quote_spanned!(span=> #private::#check(__fm_stored, __fm_way););
         quote_spanned! {site()=>
             #[allow(unused_imports)]
             use #private::probes::*;
             let __fm_layers = #private::layers::<#returned>();
-            let __fm_layers = #result;
-            let __fm_layers = #option;
+            #(#layers)*
             let __fm_layers = __fm_layers.json();
             let __fm_stored = __fm_layers.stored();
-            #private::plan(__fm_layers, #face, (&&__fm_layers.failure()).share())
+            let __fm_way = (#asked __fm_stored).way();
+            #checked
+            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&__fm_layers.failure()).share())
         }
     }
 
@@ -240,6 +239,15 @@ impl Expansion<'_> {
         receiver.attrs.clear();
         Some(receiver)
     }
+}
+
+/// Takes a layer off the return type, or keeps it where `cache_none` or `cache_err` says so.
+fn kept_layer(kept: &Option<Kept>, layer: &str, private: &TokenStream) -> TokenStream {
+    let peel = format_ident!("{layer}");
+    let Some(kept) = kept else { return quote_spanned!(site()=> let __fm_layers = __fm_layers.#peel();) };
+    let (has, keep) = (format_ident!("has_{layer}"), format_ident!("keep_{layer}"));
+    let check = quote_spanned!(site_at(kept.span)=> #private::kept(__fm_layers.#has()););
+    quote_spanned!(site()=> #check let __fm_layers = __fm_layers.#keep();)
 }
 
 /// Whether an attribute sets lint levels, which the body wants as well.

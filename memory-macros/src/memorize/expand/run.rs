@@ -30,14 +30,15 @@ impl Expansion<'_> {
             #proofs
             #before
             let __fm_key = #key;
-            let __fm_refresh = #refresh;
+            let __fm_refresh: #private::std::primitive::bool = #refresh;
             #private::#engine(#private::call(#plan, #value, #spec, __fm_key, __fm_refresh), #judge, #start)#awaited
         }
     }
 
     fn engine(&self, mode: Mode) -> TokenStream {
         match (self.flavor, self.in_place, mode) {
-            (Flavor::Sync, ..) => quote!(blocking),
+            (Flavor::Sync, _, Mode::Memorized) => quote!(blocking),
+            (Flavor::Sync, _, Mode::Refresh) => quote!(refresh_blocking),
             (_, false, Mode::Memorized) => quote!(detached),
             (_, true, Mode::Memorized) => quote!(in_place),
             (_, false, Mode::Refresh) => quote!(refresh_detached),
@@ -115,9 +116,12 @@ impl Expansion<'_> {
         let private = &self.private;
         let ident = &param.ident;
         let owned = |value: TokenStream, ty: &Type| {
-            quote_spanned! {site_at(param.span())=>
-                #private::owned::<#ty, _>(#value, (&#private::Own::<#ty>(#value)).way())
-            }
+            quote_spanned! {site_at(param.span())=> {
+                let __fm_own = #private::Own::<#ty>(#value);
+                let __fm_way = (&__fm_own).way();
+                #private::ownable(__fm_own, __fm_way);
+                __fm_way.own(__fm_own)
+            }}
         };
         match &param.pass {
             Pass::Move | Pass::Borrowed => ident.to_token_stream(),

@@ -47,7 +47,7 @@ type Answer<T> = Result<Json<T>, AppError>;
 
 /// One user.
 #[memorize(expire = 60)]
-pub(crate) async fn get_user(State(db): State<Db>, Path(id): Path<u64>) -> Answer<User> {
+async fn get_user(State(db): State<Db>, Path(id): Path<u64>) -> Answer<User> {
     db.0.fetch_add(1, Ordering::Relaxed);
     if id == 0 {
         return Err(AppError("no such user"));

@@ -42,7 +42,7 @@ async fn call<'a>(
     const LIMIT: usize = 2;
     name.push('!');
     list.push(a);
-    if list.len() < LIMIT {
+    if list.len() < LIMIT || name.is_empty() {
         return Err(io::Error::from(io::ErrorKind::TimedOut).into());
     }
     tokio::task::yield_now().await;

@@ -1,0 +1,6 @@
+use memory_core::memorize;
+
+#[memorize]
+struct User;
+
+fn main() {}

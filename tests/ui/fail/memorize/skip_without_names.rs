@@ -1,0 +1,8 @@
+use memory_core::memorize;
+
+#[memorize(skip = trace)]
+async fn get(id: u64, trace: u64) -> u64 {
+    id + trace
+}
+
+fn main() {}
