@@ -50,18 +50,18 @@ impl Line {
 }
 
 async fn in_process(app: &App, upstream: &Upstream) -> Result<[Line; 2]> {
-    let (first, median_hit) = timed(async || Ok(drop(get_user(State(app.clone()), Path(7)).await?))).await?;
+    let (first, median_hit) = timed(async || Ok(get_user(State(app.clone()), Path(7)).await?)).await?;
     let requests = upstream.requests.of("users/7");
     let user = Line { call: "get_user(7)", counts: counts("get_user")?, requests, first, median_hit };
 
-    let (first, median_hit) = timed(async || Ok(drop(exchange_rate(app.rates, "EUR".to_owned()).await?))).await?;
+    let (first, median_hit) = timed(async || exchange_rate(app.rates, "EUR".to_owned()).await).await?;
     let requests = upstream.requests.of("rates/EUR");
     let rate = Line { call: "exchange_rate(EUR)", counts: counts("exchange_rate")?, requests, first, median_hit };
     Ok([user, rate])
 }
 
 /// How long the first call takes, and the median of the next ones.
-async fn timed(call: impl AsyncFn() -> Result<()>) -> Result<(Duration, Duration)> {
+async fn timed<T>(call: impl AsyncFn() -> Result<T>) -> Result<(Duration, Duration)> {
     let began = Instant::now();
     call().await?;
     let first = began.elapsed();
