@@ -65,7 +65,7 @@ async fn is_there() -> bool {
 async fn keys_and_other_processes(url: &str) -> Result<(), FmError> {
     article(8, "de").await?;
     FmCacheManager::set("motd", "hello".to_owned()).expire(3600).await?;
-    println!("\nWhat lies in Redis, and for how long (`app%gen…` are the generations that invalidations change):");
+    println!("\nWhat lies in Redis, and for how long (`{PREFIX}%gen…` are the generations that invalidations change):");
     match entries(url).await {
         Ok(entries) => entries.iter().for_each(|(key, seconds)| println!("  {key:<44} {seconds:>5} s")),
         Err(error) => println!("  (could not be listed: {error})"),

@@ -51,3 +51,7 @@ mod write;
 pub use backend::FmRedisBackend;
 /// The driver this crate is built on, in the version it knows: for [`FmRedisBackend::from_client`].
 pub use redis;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
