@@ -18,7 +18,8 @@ impl Shape {
     /// All of them, in order.
     pub(crate) fn all() -> Vec<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui/pass");
-        let mut shapes: Vec<Self> = files(&root).iter().flat_map(|part| files(part)).map(|file| Self::read(&file)).collect();
+        let mut shapes: Vec<Self> =
+            files(&root).iter().flat_map(|part| files(part)).map(|file| Self::read(&file)).collect();
         shapes.sort_by(|one, other| one.name.cmp(&other.name));
         assert!(shapes.len() >= 15, "only {} shapes were found", shapes.len());
         shapes
@@ -58,7 +59,8 @@ impl Shape {
         let code = self.source.lines().filter(|line| !line.trim_start().starts_with("//"));
         let count = |line: &str| {
             let line = line.replace(' ', "");
-            let is_start = |text: &str| line.starts_with(&format!("#[{text}]")) || line.starts_with(&format!("#[{text}("));
+            let is_start =
+                |text: &str| line.starts_with(&format!("#[{text}]")) || line.starts_with(&format!("#[{text}("));
             let attribute = ATTRIBUTES.iter().any(|name| {
                 let paths = ["", "memory_core::", "::memory_core::", "facade::inner::", "crate::facade::inner::"];
                 paths.iter().any(|path| is_start(&format!("{path}{name}")))

@@ -151,7 +151,11 @@ async fn cache_if_decides_on_the_whole_returned_value() {
         assert_eq!(thrice(&runs, || always(runs.clone())).await, 3, "it narrows what is stored, it does not widen");
         even::put(7, 7).await.unwrap();
         even::put(8, 8).await.unwrap();
-        assert_eq!((even::peek(7).await.unwrap(), even::peek(8).await.unwrap()), (None, Some(8)), "put keeps the rules");
+        assert_eq!(
+            (even::peek(7).await.unwrap(), even::peek(8).await.unwrap()),
+            (None, Some(8)),
+            "put keeps the rules"
+        );
     })
     .await;
 }

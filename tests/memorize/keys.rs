@@ -43,7 +43,8 @@ async fn set(set: HashSet<u32>) -> usize {
 
 #[tokio::test(start_paused = true)]
 async fn no_separator_game_makes_two_calls_one() {
-    let texts = ["", ":", "::", "a", "a:", ":a", "a:a", "%3A", "%", "{", "}", "/", "#", "\0", "é", "a b", "1", "-1", "true"];
+    let texts =
+        ["", ":", "::", "a", "a:", ":a", "a:a", "%3A", "%", "{", "}", "/", "#", "\0", "é", "a b", "1", "-1", "true"];
     alone(async {
         let mut keys = HashSet::new();
         for a in texts {
@@ -121,7 +122,9 @@ async fn every_argument_counts() {
     let runs = Runs::default();
     let home = std::net::IpAddr::from([127, 0, 0, 1]);
     alone(async {
-        let call = |a: &str, b: &[u8], c, d, e, g, h| kinds(a.into(), b.into(), Duration::from_nanos(c), d, e, (), g, h, runs.clone());
+        let call = |a: &str, b: &[u8], c, d, e, g, h| {
+            kinds(a.into(), b.into(), Duration::from_nanos(c), d, e, (), g, h, runs.clone())
+        };
         for round in 0..2 {
             call("a", b"b", 1, 'c', -1, "g", home).await;
             call("b", b"b", 1, 'c', -1, "g", home).await;

@@ -1,11 +1,6 @@
 //! The kinds of functions: methods, generics, traits, sync ones, and other attributes beside `#[memorize]`.
 
-use std::{
-    borrow::Cow,
-    fmt::Display,
-    marker::PhantomData,
-    sync::Arc,
-};
+use std::{borrow::Cow, fmt::Display, marker::PhantomData, sync::Arc};
 
 use async_trait::async_trait;
 use memory_core::{FmCacheManager, memorize};
@@ -78,7 +73,10 @@ async fn methods_are_keyed_by_self_unless_it_is_skipped() {
         assert_eq!(runs.take(), 2);
 
         assert!(one.price_invalidate(1).await.unwrap());
-        assert_eq!((one.price_peek(1).await.unwrap(), two.price_peek(1).await.unwrap().as_deref()), (None, Some("two 1")));
+        assert_eq!(
+            (one.price_peek(1).await.unwrap(), two.price_peek(1).await.unwrap().as_deref()),
+            (None, Some("two 1"))
+        );
         two.price_put(1, "cheap".to_owned()).await.unwrap();
         assert_eq!(two.price(1).await, "cheap");
         assert_eq!(two.price_refresh(1).await, "two 1");

@@ -96,8 +96,11 @@ async fn joined(id: u32, runs: Runs) -> u32 {
     if id > 3 {
         return id;
     }
-    let (one, two, three) =
-        tokio::join!(Box::pin(joined(id + 1, runs.clone())), Box::pin(joined(id + 1, runs.clone())), Box::pin(joined(id + 2, runs.clone())));
+    let (one, two, three) = tokio::join!(
+        Box::pin(joined(id + 1, runs.clone())),
+        Box::pin(joined(id + 1, runs.clone())),
+        Box::pin(joined(id + 2, runs.clone()))
+    );
     one + two + three
 }
 

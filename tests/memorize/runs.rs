@@ -60,9 +60,7 @@ async fn a_thousand_callers_in_tasks_on_four_threads_are_one_run() {
         id
     }
 
-    let tasks: Vec<_> = (0..1000)
-        .map(|_| tokio::spawn(cache.scope(gated(1, runs.clone(), gate.clone()))))
-        .collect();
+    let tasks: Vec<_> = (0..1000).map(|_| tokio::spawn(cache.scope(gated(1, runs.clone(), gate.clone())))).collect();
     while cache.stats().misses < 900 {
         tokio::task::yield_now().await;
     }

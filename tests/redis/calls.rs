@@ -200,7 +200,7 @@ async fn damaged_and_foreign_values_are_misses_that_are_written_anew() {
 #[tokio::test]
 async fn a_value_over_the_payload_limit_is_returned_and_counted_but_not_stored() {
     let server = RedisServer::start();
-    let backend = FmRedisBackend::connect(&server.url()).unwrap().payload_limit(1000);
+    let backend = FmRedisBackend::connect(server.url()).unwrap().payload_limit(1000);
     let cache = FmCacheManager::builder(backend).prefix("app").build().unwrap();
     caches(&cache).await;
     let long = || async { Ok::<String, FmError>("x".repeat(2000)) };

@@ -7,7 +7,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
 
-use crate::key::{CacheKey, KeyArg, KeyBuf};
+#[cfg(feature = "axum")]
+use crate::key::KeyArg;
+use crate::key::{CacheKey, KeyBuf};
 
 /// One argument, on its way into a key.
 pub struct Part<'a, T: ?Sized>(pub &'a T);
