@@ -16,7 +16,7 @@ use transform::Shape;
 /// A crate that calls memory-core `fm`.
 const RENAMED: Variant = Variant { name: "renamed", root: Some("fm"), shadows: false, lints: "" };
 /// A crate that knows a facade only.
-const FACADE: Variant = Variant { name: "through_facade", root: Some("facade::memory"), shadows: false, lints: "" };
+const FACADE: Variant = Variant { name: "through_facade", root: Some("umbrella::memory"), shadows: false, lints: "" };
 /// A crate that denies whatever can be denied, with modules of the user's that hide the standard ones.
 const PEDANTIC: Variant = Variant { name: "pedantic", root: None, shadows: true, lints: STRICT };
 

@@ -55,7 +55,7 @@ impl House {
         for shape in shapes {
             let name = &shape.name;
             self.write(&format!("{}/src/{name}.rs", variant.name), &shape.module(variant.root, variant.shadows));
-            modules.push_str(&format!("mod {name};\n"));
+            modules.push_str(&format!("pub mod {name};\n"));
             arms.push_str(&format!("Some(\"{name}\") => {name}::main(),\n        "));
         }
         let main = template("program.rs")

@@ -34,8 +34,8 @@ impl Shape {
     /// The shape as a module, for a crate where memory-core is called `root`.
     pub(crate) fn module(&self, root: Option<&str>, shadows: bool) -> String {
         let mut source = words(&self.source, "crate::", &['$'], &format!("crate::{}::", self.name));
-        source = source.replace("\nasync fn main()", "\npub async fn main()");
-        source = source.replace("\nfn main()", "\npub fn main()");
+        source = source.replace("\nasync fn main()", "\n/// Runs the shape.\npub async fn main()");
+        source = source.replace("\nfn main()", "\n/// Runs the shape.\npub fn main()");
         if let Some(root) = root {
             source = self.with_root(&source, root);
         }
@@ -50,8 +50,10 @@ impl Shape {
         let (source, derives) = derives(&source, root);
         let expected = self.uses();
         assert_eq!(attributes + passed + derives, expected, "{}: not every attribute was given `crate = {root}`", self.name);
+        // A module that a shape hides the crate behind keeps its name.
+        let source = source.replace("mod memory_core", "mod memory\0core");
         let source = words(&source, "::memory_core::", &[], &format!("::{root}::"));
-        words(&source, "memory_core", &[':'], root)
+        words(&source, "memory_core", &[':'], root).replace('\0', "_")
     }
 
     /// How many attributes and derives stand in the shape, counted in another way than they are found.
