@@ -272,6 +272,7 @@ async fn arguments_may_be_borrowed_or_patterns() {
 }
 
 #[memorize(skip(runs))]
+#[allow(dead_code)]
 fn sync_one(id: u32, runs: Runs) -> Option<u32> {
     runs.begin();
     (id > 0).then_some(id)
