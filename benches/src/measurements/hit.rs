@@ -19,13 +19,7 @@ pub(crate) const MEASUREMENT: Measurement =
     Measurement { name: "hit", about: "async fn(u64) -> u64 from memory, 256 hot keys, 1 thread", contenders };
 
 fn contenders() -> Vec<Contender> {
-    vec![
-        memorized(),
-        moka_future(),
-        moka_sync(),
-        quick_cache_fine(),
-        quick_cache_coarse(),
-    ]
+    vec![memorized(), moka_future(), moka_sync(), quick_cache_fine(), quick_cache_coarse()]
 }
 
 #[memorize(expire = 60)]
