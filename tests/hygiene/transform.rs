@@ -43,10 +43,13 @@ impl Shape {
     }
 
     fn with_root(&self, source: &str, root: &str) -> String {
-        let (source, attributes) = attributes(source, root);
+        // Without a prelude, crates are found by absolute paths only.
+        let absolute = if source.contains("no_implicit_prelude") { "::" } else { "" };
+        let (source, attributes) = attributes(source, &format!("{absolute}{root}"));
+        let (source, passed) = passed_to_macros(&source, root);
         let (source, derives) = derives(&source, root);
         let expected = self.uses();
-        assert_eq!(attributes + derives, expected, "{}: not every attribute was given `crate = {root}`", self.name);
+        assert_eq!(attributes + passed + derives, expected, "{}: not every attribute was given `crate = {root}`", self.name);
         let source = words(&source, "::memory_core::", &[], &format!("::{root}::"));
         words(&source, "memory_core", &[':'], root)
     }
@@ -63,7 +66,8 @@ impl Shape {
                 paths.iter().any(|path| is_start(&format!("{path}{name}")))
             });
             let derive = line.starts_with("#[derive(") && DERIVES.iter().any(|(name, _)| line.contains(name));
-            usize::from(attribute) + usize::from(derive)
+            let passed = is_item_macro(&line) && ATTRIBUTES.iter().any(|name| line.contains(&format!(",{name}(")));
+            usize::from(attribute) + usize::from(derive) + usize::from(passed)
         };
         code.map(count).sum()
     }
@@ -102,6 +106,27 @@ fn attributes(source: &str, root: &str) -> (String, usize) {
     }
     out.push_str(rest);
     (out, found)
+}
+
+/// `retried!(name, Error, retry(stop = 3));` hands an attribute to a macro of the shape's own.
+fn passed_to_macros(source: &str, root: &str) -> (String, usize) {
+    let mut found = 0;
+    let lines = source.lines().map(|line| {
+        let name = ATTRIBUTES.iter().find(|name| is_item_macro(line) && line.contains(&format!(", {name}(")));
+        name.map_or_else(
+            || line.to_owned(),
+            |name| {
+                found += 1;
+                line.replacen(&format!(", {name}("), &format!(", {name}(crate = {root}, "), 1)
+            },
+        )
+    });
+    let source = lines.collect::<Vec<_>>().join("\n") + "\n";
+    (source, found)
+}
+
+fn is_item_macro(line: &str) -> bool {
+    line.split_once("!(").is_some_and(|(name, _)| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
 }
 
 /// `#[derive(CacheKey)]` gets `#[cache_key(crate = root)]` behind it.

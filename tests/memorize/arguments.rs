@@ -52,6 +52,7 @@ async fn from_duration(runs: Runs) -> u32 {
 
 #[memorize(expire = 30 + 2 * life, skip(runs))]
 async fn from_argument(life: u64, runs: Runs) -> u32 {
+    let _ = life;
     runs.begin()
 }
 
@@ -157,6 +158,7 @@ async fn for_ever_and_huge_expiries_never_come_and_zero_is_not_stored() {
 
 #[memorize(expire = life, skip(runs))]
 async fn computed(life: f64, runs: Runs) -> u32 {
+    let _ = life;
     runs.begin()
 }
 

@@ -115,8 +115,8 @@ async fn even(id: u32, runs: Runs) -> u32 {
     id
 }
 
-#[memorize(cache_if = |v: &Answer<u32>| v.as_ref().is_ok_and(|n| n > limit), skip(runs))]
-async fn above(id: u32, limit: &u32, runs: Runs) -> Answer<u32> {
+#[memorize(cache_if = |v: &Answer<u32>| v.as_ref().is_ok_and(|n| *n > limit), skip(runs))]
+async fn above(id: u32, limit: u32, runs: Runs) -> Answer<u32> {
     runs.begin();
     let _ = limit;
     Ok(id)
@@ -144,8 +144,8 @@ async fn cache_if_decides_on_the_whole_returned_value() {
     alone(async {
         assert_eq!(thrice(&runs, || even(2, runs.clone())).await, 1);
         assert_eq!(thrice(&runs, || even(3, runs.clone())).await, 3);
-        assert_eq!(thrice(&runs, || above(5, &4, runs.clone())).await, 1);
-        assert_eq!(thrice(&runs, || above(5, &5, runs.clone())).await, 3);
+        assert_eq!(thrice(&runs, || above(5, 4, runs.clone())).await, 1);
+        assert_eq!(thrice(&runs, || above(5, 5, runs.clone())).await, 3);
         assert_eq!(thrice(&runs, || long("long", runs.clone())).await, 1);
         assert_eq!(thrice(&runs, || long("no", runs.clone())).await, 3);
         assert_eq!(thrice(&runs, || always(runs.clone())).await, 3, "it narrows what is stored, it does not widen");

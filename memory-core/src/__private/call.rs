@@ -10,6 +10,7 @@ use crate::{
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
         with_current,
     },
+    error::Kind,
     key::{Key, KeyBuf},
 };
 
@@ -259,6 +260,9 @@ where
     S: Outcome,
     X: Face<S::Stored>,
 {
+    if key.failure().is_some() {
+        return Ok(None);
+    }
     let cache = chosen(cache);
     let key: Key = key.to_key();
     let stored = cache.core().peek(&key, face).await;
@@ -277,6 +281,9 @@ pub fn peek_blocking<S: Outcome, X>(
     shape: S,
     _: X,
 ) -> Result<Option<S::Return>, FmError> {
+    if key.failure().is_some() {
+        return Ok(None);
+    }
     let stored = chosen(cache).core().local_value(key.as_key(), S::Stored::clone);
     Ok(stored.map(|stored| shape.value(stored)))
 }
@@ -285,7 +292,7 @@ pub fn peek_blocking<S: Outcome, X>(
 ///
 /// # Errors
 ///
-/// An expiry that is no length of time.
+/// An expiry that is no length of time; an argument that failed to serialise.
 pub async fn put<S, X>(
     cache: Option<&FmCache>,
     spec: &'static FnSpec,
@@ -300,6 +307,9 @@ where
     X: Face<S::Stored>,
 {
     let _ = spec;
+    if let Some(failure) = key.failure() {
+        return Err(FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
+    }
     let cache = chosen(cache);
     let verdict = judge(&value);
     let Split::Value(value) = shape.split(value) else { return Ok(()) };
