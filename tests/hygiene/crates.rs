@@ -14,8 +14,8 @@ pub(crate) struct Variant {
     pub(crate) name: &'static str,
     /// What memory-core is called there, where it has another name.
     pub(crate) root: Option<&'static str>,
-    /// Whether the standard crates are hidden.
-    pub(crate) shadows: bool,
+    /// Where the standard crates are hidden: the lints that a shape's own code trips over, by shape.
+    pub(crate) habits: Option<&'static [(&'static str, &'static str)]>,
     pub(crate) lints: &'static str,
 }
 
@@ -54,8 +54,8 @@ impl House {
         let mut arms = String::new();
         for shape in shapes {
             let name = &shape.name;
-            self.write(&format!("{}/src/{name}.rs", variant.name), &shape.module(variant.root, variant.shadows));
-            modules.push_str(&format!("mod {name};\n"));
+            self.write(&format!("{}/src/{name}.rs", variant.name), &shape.module(variant.root, variant.habits));
+            modules.push_str(&format!("pub mod {name};\n"));
             arms.push_str(&format!("Some(\"{name}\") => {name}::main(),\n        "));
         }
         let main = template("program.rs")

@@ -32,14 +32,21 @@ impl Shape {
     }
 
     /// The shape as a module, for a crate where memory-core is called `root`.
-    pub(crate) fn module(&self, root: Option<&str>, shadows: bool) -> String {
+    pub(crate) fn module(&self, root: Option<&str>, habits: Option<&[(&str, &str)]>) -> String {
         let mut source = words(&self.source, "crate::", &['$'], &format!("crate::{}::", self.name));
-        source = source.replace("\nasync fn main()", "\npub async fn main()");
-        source = source.replace("\nfn main()", "\npub fn main()");
+        source = source.replace(
+            "\nasync fn main()",
+            "\n/// Runs the shape.\n#[allow(clippy::missing_panics_doc)]\npub async fn main()",
+        );
+        source =
+            source.replace("\nfn main()", "\n/// Runs the shape.\n#[allow(clippy::missing_panics_doc)]\npub fn main()");
         if let Some(root) = root {
             source = self.with_root(&source, root);
         }
-        if shadows { with_shadows(&source) } else { source }
+        match habits {
+            Some(habits) => with_shadows(&source, habits.iter().filter(|(shape, _)| *shape == self.name)),
+            None => source,
+        }
     }
 
     fn with_root(&self, source: &str, root: &str) -> String {
@@ -49,9 +56,16 @@ impl Shape {
         let (source, passed) = passed_to_macros(&source, root);
         let (source, derives) = derives(&source, root);
         let expected = self.uses();
-        assert_eq!(attributes + passed + derives, expected, "{}: not every attribute was given `crate = {root}`", self.name);
+        assert_eq!(
+            attributes + passed + derives,
+            expected,
+            "{}: not every attribute was given `crate = {root}`",
+            self.name
+        );
+        // A module that a shape hides the crate behind keeps its name.
+        let source = source.replace("mod memory_core", "mod memory\0core");
         let source = words(&source, "::memory_core::", &[], &format!("::{root}::"));
-        words(&source, "memory_core", &[':'], root)
+        words(&source, "memory_core", &[':'], root).replace('\0', "_")
     }
 
     /// How many attributes and derives stand in the shape, counted in another way than they are found.
@@ -164,14 +178,15 @@ fn closing(text: &str) -> usize {
 }
 
 /// Hides the standard crates behind modules of the user's: what the shape itself wants of them has to say `::std`.
-fn with_shadows(source: &str) -> String {
+fn with_shadows<'a>(source: &str, habits: impl Iterator<Item = &'a (&'a str, &'a str)>) -> String {
     let source = words(source, "std::", &[':'], "::std::");
     let inner = source.lines().take_while(|line| line.is_empty() || line.starts_with("#![") || line.starts_with("//"));
     let at = inner.map(|line| line.len() + 1).sum();
     let (head, rest) = source.split_at(at);
     let has = |name: &str| source.contains(&format!("\nmod {name} {{}}"));
     let shadow = |name: &str| if has(name) { String::new() } else { format!("mod {name} {{}}\n") };
-    format!("{head}{}{}{rest}", shadow("core"), shadow("std"))
+    let allowed: String = habits.map(|(_, lint)| format!("#![expect({lint})]\n")).collect();
+    format!("{head}{allowed}{}{}{rest}", shadow("core"), shadow("std"))
 }
 
 /// Replaces `word` where no letter, digit or one of `unless` stands before it.

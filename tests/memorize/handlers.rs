@@ -103,7 +103,8 @@ impl<S: Sync> FromRequestParts<S> for CurrentUser {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let name = header("user");
         if name.is_empty() { Err(StatusCode::UNAUTHORIZED) } else { Ok(Self { name, _session: header("session") }) }
     }
@@ -270,7 +271,11 @@ async fn a_client_that_disconnects_does_not_take_the_run_with_it() {
     let (runs, cache) = (Arc::new(Runs::default()), cache());
     let app = Router::new().route("/", get(slow)).layer(cache.layer()).with_state(runs.clone());
     let call = |app: Router| app.oneshot(Request::get("/").body(Body::empty()).unwrap());
-    assert!(tokio::time::timeout(crate::seconds(0) + std::time::Duration::from_millis(500), call(app.clone())).await.is_err());
+    assert!(
+        tokio::time::timeout(crate::seconds(0) + std::time::Duration::from_millis(500), call(app.clone()))
+            .await
+            .is_err()
+    );
     let start = tokio::time::Instant::now();
     assert_eq!(ask(&app, "/").await.1, "1");
     assert_eq!(start.elapsed(), std::time::Duration::from_millis(500));
