@@ -48,7 +48,7 @@ async fn what_one_process_computes_another_one_finds() {
     assert!(there.remove("k").await.unwrap());
     assert_eq!(here.get::<u32>("k").await.unwrap(), None);
     here.set_many([("a", 1_u32), ("b", 2)]).namespace("n").await.unwrap();
-    assert_eq!(there.get_many::<u32, _>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
+    assert_eq!(there.get_many::<u32>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
     assert_eq!(there.clear_namespace("n").await.unwrap(), 2);
     assert_eq!(here.get::<u32>("a").namespace("n").await.unwrap(), None);
 }
