@@ -2,7 +2,8 @@
 //!
 //! `cargo run --example redis` uses the Redis at `$REDIS_URL`, or at `redis://127.0.0.1:6379`. Where there is none, it goes
 //! on all the same: that is the point. Stop your Redis and start it again while a service like this one runs, and no call
-//! fails: each runs its body, first a few within 120 ms and then at once, and caching is back within 5 s.
+//! fails: each runs its body; the first ones wait up to 120 ms for each question to Redis, later ones not at all; and
+//! caching is back within 5 s.
 
 use std::{
     env,

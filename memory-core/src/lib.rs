@@ -112,7 +112,7 @@
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
 //! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], errors as responses |
-//! | `test-util` | no | what the tests of a service need |
+//! | `test-util` | no | under paused tokio time, the waits of sync retries move the clock instead of blocking |
 //! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
