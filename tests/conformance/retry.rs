@@ -391,10 +391,10 @@ fn described(outcome: &Result<Value, CallError>) -> Value {
     }
 }
 
-/// Rows of an outcome and whether the default predicate retries it.
+/// Rows of an outcome and whether the default predicate retries it, in a list wherever it stands in the case.
 fn predicate_table(case: &Value) -> Verdict {
-    let rows = case.as_object().into_iter().flat_map(|case| case.values()).find_map(Value::as_array);
-    let judged: Vec<(&Value, bool, bool)> = rows.into_iter().flatten().filter_map(row).collect();
+    let mut judged = Vec::new();
+    collect_rows(case, &mut judged);
     if judged.is_empty() {
         return Verdict::LeftOut("a case without a policy or a table of outcomes");
     }
@@ -404,13 +404,28 @@ fn predicate_table(case: &Value) -> Verdict {
     }
 }
 
-/// An outcome, what is recorded of it and what is so here; `None` where the rules leave it out.
-fn row(row: &Value) -> Option<(&Value, bool, bool)> {
+/// An outcome, what is recorded of it and what is so here.
+type Judged<'a> = (&'a Value, bool, bool);
+
+fn collect_rows<'a>(value: &'a Value, judged: &mut Vec<Judged<'a>>) {
+    if let Some(row) = fields(value).find_map(Value::as_bool).and_then(|expected| row(value, expected)) {
+        judged.extend(row);
+    } else {
+        fields(value).for_each(|inner| collect_rows(inner, judged));
+    }
+}
+
+/// What is inside a list or an object.
+fn fields(value: &Value) -> impl Iterator<Item = &Value> {
+    let listed = value.as_array().into_iter().flatten();
+    listed.chain(value.as_object().into_iter().flat_map(|object| object.values()))
+}
+
+/// `None` where this is no row, `Some(None)` where the rules leave it out.
+fn row(row: &Value, expected: bool) -> Option<Option<Judged<'_>>> {
     let kinds = ["network_error", "timeout", "status", "other_error"];
     let is_outcome = |value: &&Value| kinds.iter().any(|kind| value.get(*kind).is_some());
-    let fields = || row.as_object().into_iter().flat_map(|row| row.values());
-    let outcome = std::iter::once(row).chain(fields()).find(is_outcome)?;
-    let expected = fields().find_map(Value::as_bool)?;
+    let outcome = std::iter::once(row).chain(fields(row)).find(is_outcome)?;
     let alone = json!({ "policy": {}, "script": [outcome] });
-    left_out(&alone).is_none().then(|| (outcome, expected, is_retryable_error(&CallError::of(outcome))))
+    Some(left_out(&alone).is_none().then(|| (outcome, expected, is_retryable_error(&CallError::of(outcome)))))
 }
