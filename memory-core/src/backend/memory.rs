@@ -176,10 +176,11 @@ impl Scale {
 
     fn new(max_entries: Option<u64>, max_bytes: Option<u64>) -> Self {
         let (capacity, lightest) = match (max_entries, max_bytes) {
+            (Some(0), _) | (_, Some(0)) => (0, 1),
             (entries, None) => (entries.unwrap_or(u64::MAX), 1),
             (None, Some(bytes)) => (bytes.min(Self::WIDEST), 1),
             (Some(entries), Some(_)) => {
-                let share = Self::WIDEST.checked_div(entries).unwrap_or(0).max(1);
+                let share = (Self::WIDEST / entries).max(1);
                 (entries.saturating_mul(share), share)
             }
         };
@@ -190,7 +191,7 @@ impl Scale {
     fn units(&self, bytes: u64) -> u32 {
         let units = match self.bytes {
             None => 1,
-            Some(full) => (u128::from(bytes) * u128::from(self.capacity)).div_ceil(u128::from(full.max(1))),
+            Some(full) => u128::from(bytes) * u128::from(self.capacity) / u128::from(full.max(1)),
         };
         u32::try_from(units.max(self.lightest.into())).unwrap_or(u32::MAX)
     }
