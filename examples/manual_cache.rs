@@ -32,7 +32,7 @@ async fn main() -> Result<(), FmError> {
 
     // A namespace is part of the key, and can be cleared as a whole.
     FmCacheManager::set_many([("a", 1), ("b", 2)]).namespace("reports").expire(0.5).await?;
-    let both = FmCacheManager::get_many::<i32, _>(["a", "b"]).namespace("reports").await?;
+    let both = FmCacheManager::get_many::<i32>(["a", "b"]).namespace("reports").await?;
     let cleared = FmCacheManager::clear_namespace("reports").await?;
     println!("in a namespace:            {both:?}; cleared {cleared}");
     assert_eq!((both, cleared), (vec![Some(1), Some(2)], 2));

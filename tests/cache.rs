@@ -92,7 +92,7 @@ async fn jitter_spreads_the_expiries_of_keys_set_together() {
     let alive = async |at: u64| {
         advance(seconds(at)).await;
         let keys: Vec<String> = (0..1000).map(|n: i32| n.to_string()).collect();
-        cache.get_many::<i32, _>(keys).await.unwrap().into_iter().flatten().count()
+        cache.get_many::<i32>(keys).await.unwrap().into_iter().flatten().count()
     };
     assert_eq!(alive(50).await, 1000);
     let half_way = alive(25).await;
@@ -104,8 +104,8 @@ async fn jitter_spreads_the_expiries_of_keys_set_together() {
 async fn many_keys_are_read_and_written_in_order() {
     let cache = cache();
     cache.set_many([("a", 1), ("b", 2)]).namespace("n").await.unwrap();
-    assert_eq!(cache.get_many::<i32, _>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
-    assert_eq!(cache.get_many::<i32, _>(["a"]).await.unwrap(), [None], "the namespace is part of the key");
+    assert_eq!(cache.get_many::<i32>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
+    assert_eq!(cache.get_many::<i32>(["a"]).await.unwrap(), [None], "the namespace is part of the key");
 }
 
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn another_type_than_stored_is_a_miss() {
 async fn every_call_is_counted_once() {
     let cache = cache();
     cache.set("text", "one".to_owned()).await.unwrap();
-    let read = cache.get_many::<String, _>(["text", "absent"]).await.unwrap();
+    let read = cache.get_many::<String>(["text", "absent"]).await.unwrap();
     assert_eq!(read, [Some("one".to_owned()), None]);
     assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
     // The second look of a run finds the other type again, and says nothing new.
@@ -196,7 +196,7 @@ async fn nothing_is_stored_under_half_a_key() {
     cache
         .scope(async {
             assert_eq!((spoken(Unspeakable(1)).await, spoken(Unspeakable(2)).await), (1, 2));
-            assert!(spoken::put(Unspeakable(1), 1).await.unwrap_err().is_codec());
+            assert!(spoken::put(Unspeakable(1), 1).await.unwrap_err().is_config());
             assert_eq!(spoken::peek(Unspeakable(2)).await.unwrap(), None);
         })
         .await;

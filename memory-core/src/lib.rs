@@ -1,4 +1,119 @@
-//! Caching, retries and a resilient HTTP client for axum and tokio services.
+//! Caching, retries, singletons and a resilient HTTP client for axum and tokio services.
+//!
+//! Everything is at the root of the crate; the Redis backend is in the crate `memory-redis`.
+//!
+//! | to … | use |
+//! |---|---|
+//! | cache what a function returns | [`macro@memorize`], [`derive@CacheKey`] |
+//! | use the cache by hand | [`FmCacheManager`] (the process-wide one), [`FmCache`] (a handle) |
+//! | keep entries in memory | [`FmMemoryBackend`] |
+//! | call again what fails for now | [`macro@default_retry`], [`macro@retry`], [`fn@retry`], [`derive@Retryable`] |
+//! | make a value once | [`macro@cached_singleton`] |
+//! | remember the last results | [`macro@fm_lru`], [`FmLru`] |
+//! | call an upstream over HTTP | [`FmResilientClient`] |
+//!
+//! # Caching
+//!
+//! The arguments are the key, all of them and typed; `skip(..)` and `key = ..` say otherwise, and an axum `State` is left
+//! out. `Err` and `None` are not stored. Callers that miss together wait for one run, which goes on when its caller goes away.
+//! Beside the function stands a type of its name with companions that take the arguments of the key.
+//!
+//! ```
+//! use memory_core::{FmCacheManager, FmError, FmMemoryBackend, memorize};
+//!
+//! #[memorize(expire = 60, namespace = "users")]
+//! async fn user_name(id: u64) -> Result<String, FmError> {
+//!     Ok(format!("user {id}"))
+//! }
+//!
+//! #[tokio::main(flavor = "current_thread")]
+//! async fn main() -> Result<(), FmError> {
+//!     FmCacheManager::init(FmMemoryBackend::new(), "app-cache")?;
+//!     assert_eq!(user_name(7).await?, "user 7");
+//!     assert!(user_name::peek(7).await?.is_some());
+//!     assert!(user_name::invalidate(7).await?);
+//!     assert_eq!(FmCacheManager::stats().runs, 1);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! By hand, with the same promises:
+//!
+//! ```
+//! # use memory_core::{FmCacheManager, FmError};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), FmError> {
+//! FmCacheManager::set("loaderReport:SNF", vec![1, 2]).expire(3600).await?;
+//! assert_eq!(FmCacheManager::get::<Vec<i32>>("loaderReport:SNF").await?, Some(vec![1, 2]));
+//! let sum = FmCacheManager::get_or_compute("sum", || async { Ok::<_, FmError>(3) }).expire(0.5).await?;
+//! # assert_eq!(sum, 3); Ok(()) }
+//! ```
+//!
+//! In tests, [`FmCache::scope`] gives each test a cache of its own, and paused tokio time moves every expiry with it.
+//!
+//! # Retries
+//!
+//! ```
+//! use memory_core::{default_retry, fixed, is_retryable_error, retry, stop_after_retries};
+//! use std::io;
+//!
+//! #[default_retry(attempts = 5, wait_min = 1, wait_max = 30)]
+//! async fn read_rates() -> io::Result<String> {
+//!     tokio::fs::read_to_string("/mnt/rates").await
+//! }
+//!
+//! async fn by_hand() -> io::Result<String> {
+//!     let policy = retry().stop(stop_after_retries(3)).wait(fixed(0.2)).when(is_retryable_error);
+//!     policy.run(|| async { tokio::fs::read_to_string("/mnt/rates").await }).await
+//! }
+//! ```
+//!
+//! # Singletons
+//!
+//! ```
+//! use memory_core::{cached_singleton, fm_lru};
+//!
+//! #[cached_singleton]
+//! fn get_settings() -> Vec<String> {
+//!     std::env::args().collect()
+//! }
+//!
+//! #[fm_lru(maxsize = 128)]
+//! fn slug(title: &str) -> String {
+//!     title.to_lowercase().replace(' ', "-")
+//! }
+//!
+//! let settings: &'static Vec<String> = get_settings();
+//! assert_eq!(slug("A b") + &slug("A b"), "a-ba-b");
+//! assert_eq!(slug::cache_info().hits, 1);
+//! ```
+//!
+//! # HTTP client
+//!
+//! ```no_run
+//! use memory_core::{FmError, FmResilientClient};
+//!
+//! # async fn example() -> Result<(), FmError> {
+//! let upstream = FmResilientClient::builder().base_url("http://api.example.com:8080").timeout(5).build()?;
+//! let names: Vec<String> = upstream.get_json("names").query([("page", 2)]).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Errors
+//!
+//! [`FmError`] is one opaque type with questions (`is_timeout()`, `is_backend()`, …). A store that fails fails no call:
+//! it is counted in [`FmStats`], and calls run their bodies. `.strict()` on a direct call asks for the error.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `macros` | yes | the attributes and derives |
+//! | `memory` | yes | [`FmMemoryBackend`] |
+//! | `retry` | yes | retry policies |
+//! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
+//! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], errors as responses |
+//! | `test-util` | no | under paused tokio time, the waits of sync retries move the clock instead of blocking |
+//! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
 // backend; flight; stats; cache; retry (no cache room); singleton; client (retry); __private, for the macros.

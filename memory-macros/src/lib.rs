@@ -118,6 +118,83 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Caches what a function returns, by its arguments.
+///
+/// The function keeps its exact signature. Calls with equal arguments are answered from the cache; those that miss together
+/// share one run of the body. Of a `Result` only `Ok` is stored, of an `Option` only `Some`, whatever alias they hide
+/// behind; `Ok(None)` counts as `None`.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `expire = 60 \| 0.5 \| EXPR \| \|v\| EXPR` | time to live, in seconds or as a `Duration`, also from the returned value; evaluated on a miss only; absent: the manager's default |
+/// | `namespace = "reports"` | a group for `clear_namespace` |
+/// | `key = EXPR` | replaces all arguments in the key: any `Serialize` expression over them, such as `key = (id, lang)` |
+/// | `skip(a, b, self)` | arguments that are not in the key |
+/// | `cache_if = \|v\| EXPR` | stores only when it says so; takes the whole returned value by reference |
+/// | `cache_none`, `cache_err` | store `None`, `Err` too; `cache_none = 5` with an expiry of its own |
+/// | `memory_only` | the value need only be `Clone + Send + Sync + 'static`, and never leaves the process |
+/// | `version = 2` | part of the key: raise it when the meaning of the value changes |
+/// | `name = "users.get"` | the function's part of the key, where that must outlive renames and compilers |
+/// | `time_to_idle = 30` | expires this long after the last read |
+/// | `jitter = 0.1` | shortens each expiry by up to 10 %, at random |
+/// | `refresh_if = EXPR` | over the arguments: skip the lookup, run, store |
+/// | `cache = EXPR` | an `FmCache` other than the global one |
+/// | `in_place` | runs the body in the caller's task, where it need not be `Send + 'static` |
+/// | `companions = NAME \| false` | the companions' name, where the function's own is taken, or none |
+/// | `in_impl` | the function is an associated one and says neither `self` nor `Self` |
+/// | `crate = path` | where `memory_core` is, for facades |
+///
+/// # The key
+///
+/// Every argument is part of the key, as are type and const parameters and `Self`; an argument that can't be is a compile
+/// error. An argument is `Serialize`, `CacheKey` or one of axum's `Path`, `Query`, `Json`, `Form` and `Extension` around such
+/// a type. An argument spelled `State<..>` and proved by type to be axum's is never part of the key.
+/// Sets without an order (`HashSet`) are keyed in the order in which they iterate: prefer `BTreeSet`.
+///
+/// In `key`, `refresh_if` and the like the arguments are used by value without being moved.
+///
+/// # Companions
+///
+/// Beside `fn get_user` stands a type of the same name and visibility: `get_user::invalidate(42)`, `peek`, `put` and `key`
+/// take the arguments that are in the key; `refresh` and `uncached` run the body and take them all;
+/// `get_user::on(&cache)` has the same on another cache. Extractors may be given as their inside, and a `CacheKey` by its key.
+/// A method that has a visibility has companions as associated functions, `get_user_invalidate` and so on; they take `&self`
+/// where it is in the key, or where `cache = ..` mentions it. Those of a plain `fn` are not async.
+///
+/// Two companions have to see what an expression mentions: where `cache = ..` depends on arguments, only
+/// `on(&cache)` names the cache of `invalidate`, `peek`, `put` and `key`; where `expire` or `cache_if` mention an argument
+/// that is not in the key, there is no `put`.
+///
+/// # How it runs
+///
+/// Arguments that are owned, or can be (`&T` through `ToOwned`, `Option<&T>`, `Cow<'_, T>`; copied on a miss only): the body
+/// runs in a task of its own, so that the caller that started it may go away and the others still get the value. `&self`,
+/// `&dyn`, any other visible lifetime and `in_place`: in the caller's task, and when that one goes away the next waiter takes
+/// over. `&mut` is refused. `#[default_retry]`, `#[retry]` and `#[instrument]` work inside of it, whichever is written first.
+///
+/// A run that fails answers all its waiters: with a clone of the error where it is `Clone`, else with an `FmError` around it
+/// where it is `From<FmError>`, else they run the body themselves.
+///
+/// # Cancel safety
+///
+/// A call may be dropped at any time; see above for what becomes of its run.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::memorize;
+/// #[memorize(expire = 60)]
+/// async fn get_user(id: u64) -> Result<String, std::io::Error> {
+///     Ok(format!("user {id}"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(get_user(42).await?, "user 42");
+/// assert!(get_user::peek(42).await?.is_some());
+/// assert!(get_user::invalidate(42).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[proc_macro_attribute]
 pub fn memorize(args: TokenStream, item: TokenStream) -> TokenStream {
     memorize::memorize(args.into(), item.into()).into()

@@ -1,4 +1,33 @@
-//! The Redis backend of `memory-core`: [`FmRedisBackend`].
+//! The Redis backend of [`memory_core`]: [`FmRedisBackend`].
+//!
+//! ```no_run
+//! use memory_core::{FmCacheManager, FmError, memorize};
+//! use memory_redis::FmRedisBackend;
+//!
+//! #[memorize(expire = 60)]
+//! async fn user_name(id: u64) -> Result<String, FmError> {
+//!     Ok(format!("user {id}"))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), FmError> {
+//!     // No I/O: a service boots without its Redis, and caches once it is there.
+//!     FmCacheManager::init(FmRedisBackend::connect("redis://127.0.0.1:6379")?, "app-cache")?;
+//!     println!("{}", user_name(7).await?); // from here, or from any process with the same Redis and prefix
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # While Redis is away
+//!
+//! No call fails because of it: a read is a miss, a write is passed over, both are counted. A removal holds in this process at
+//! once, is queued, and is made up for before Redis is read again. `.strict()` on a direct call or a companion makes the
+//! failure an error. Calls wait for Redis for 120 ms at most, and not at all while it is known to be away; the connection is
+//! tried again by itself, at most five times a second.
+//!
+//! # Features
+//!
+//! None is on by default. `tls`: `rediss://` through rustls. `cluster` and `sentinel` have no effect yet.
 //!
 //! # In Redis
 //!
@@ -51,3 +80,7 @@ mod write;
 pub use backend::FmRedisBackend;
 /// The driver this crate is built on, in the version it knows: for [`FmRedisBackend::from_client`].
 pub use redis;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -10,14 +10,10 @@ use serde_json::{Map, Value};
 
 use crate::report::{Score, Verdict, cases};
 
-/// A rule of ours: why, and which cases.
-type Rule = (&'static str, fn(&Case<'_>) -> bool);
-
-/// What is deliberately not as recorded, and how to tell such a case.
-const DELIBERATE: [Rule; 2] = [
-    ("past the largest float the original answers `max`, forgetting the sign, a zero multiplier and `min`", overflows),
-    ("the original takes a NaN for no bound at all; here it counts as 0", |case| case.unbounded_by_nan()),
-];
+/// Why a wait is deliberately not as recorded.
+const OVERFLOW: &str =
+    "past the largest float the original answers `max`, forgetting the sign, a zero multiplier and `min`";
+const NAN: &str = "the original takes a NaN for no bound at all; here it counts as 0";
 
 #[test]
 fn backoff() {
@@ -30,36 +26,26 @@ fn backoff() {
 
 fn verdict(case: &Value) -> Verdict {
     if case["kind"] == "stop" {
-        return judged(stops(case));
+        return stops(case).map_or_else(Verdict::Differed, |()| Verdict::Matched);
     }
     if case.get("construct").is_some() {
         return Verdict::LeftOut("Python-only: the constructor fails");
     }
     let Some(wait) = wait(case) else { return Verdict::LeftOut("Python-only: an unknown kind of wait") };
-    let outcome = if case.get("waits_at_u").is_some() {
-        if points(case).iter().any(|(.., expected)| *expected < 0.0) {
-            return Verdict::LeftOut("waits that are negative");
-        }
-        compare(points(case), |attempt, draw| wait.at_draw(attempt, draw))
-    } else if case.get("waits_rle").is_some() {
-        let waits: Vec<Duration> = wait.iter().take(case["n_attempts"].as_u64().unwrap_or(0) as usize).collect();
-        compare(points(case), |attempt, _| waits[attempt as usize - 1])
-    } else {
+    if case.get("waits_at_u").is_none() && case.get("waits_rle").is_none() {
         return Verdict::LeftOut("Python-only: no waits are recorded");
-    };
-    let deliberate = DELIBERATE.iter().find(|(_, applies)| Case::of(case).is_some_and(|case| applies(&case)));
-    match (deliberate, outcome) {
-        (Some((reason, _)), Some(Err(_))) => Verdict::LeftOut(reason),
-        (Some((reason, _)), Some(Ok(()))) => {
-            Verdict::Differed(format!("listed as deliberate ({reason}), yet it matches"))
-        }
-        (_, None) => Verdict::LeftOut("waits that are negative or that no `Duration` holds"),
-        (None, Some(outcome)) => judged(outcome),
     }
-}
-
-fn judged(outcome: Result<(), String>) -> Verdict {
-    outcome.map_or_else(Verdict::Differed, |()| Verdict::Matched)
+    let points = points(case);
+    if case.get("waits_at_u").is_some() && points.iter().any(|(.., expected)| *expected < 0.0) {
+        return Verdict::LeftOut("waits that are negative");
+    }
+    let exponential = Exponential::of(case);
+    let deliberate = |attempt| exponential.as_ref().and_then(|settings| settings.deliberate(attempt));
+    if case.get("waits_at_u").is_some() {
+        return compare(points, deliberate, |attempt, draw| wait.at_draw(attempt, draw));
+    }
+    let waits: Vec<Duration> = wait.iter().take(points.len()).collect();
+    compare(points, deliberate, |attempt, _| waits[attempt as usize - 1])
 }
 
 /// Attempt, draw and recorded wait.
@@ -81,25 +67,33 @@ fn points(case: &Value) -> Vec<(u32, f64, f64)> {
     waits.zip(1u32..).map(|(wait, attempt)| (attempt, 0.0, wait)).collect()
 }
 
-/// `None` when nothing recorded fits a `Duration`; a wait too long for one must saturate.
-fn compare(points: Vec<(u32, f64, f64)>, ours: impl Fn(u32, f64) -> Duration) -> Option<Result<(), String>> {
-    let mut compared = 0;
+/// Compares all that binds: a wait too long for a `Duration` must saturate, and where a difference is deliberate, the
+/// rest of the case must match before the case is left out.
+fn compare(
+    points: Vec<(u32, f64, f64)>,
+    deliberate: impl Fn(u32) -> Option<&'static str>,
+    ours: impl Fn(u32, f64) -> Duration,
+) -> Verdict {
+    let (mut compared, mut excused) = (0, None);
     for (attempt, draw, expected) in points {
-        let actual = ours(attempt, draw);
-        let matches = if expected.is_nan() || expected < 0.0 {
+        if expected.is_nan() || expected < 0.0 {
             continue;
-        } else if Duration::try_from_secs_f64(expected).is_err() {
-            actual == Duration::MAX
-        } else {
-            compared += 1;
-            let tolerance = (expected * 1e-9).max(1e-9);
-            (actual.as_secs_f64() - expected).abs() <= tolerance
-        };
-        if !matches {
-            return Some(Err(format!("attempt {attempt} at {draw}: {actual:?} for {expected}")));
+        }
+        let actual = ours(attempt, draw);
+        let fits = Duration::try_from_secs_f64(expected).is_ok();
+        let tolerance = (expected * 1e-9).max(1e-9);
+        let matches = if fits { (actual.as_secs_f64() - expected).abs() <= tolerance } else { actual == Duration::MAX };
+        match deliberate(attempt) {
+            _ if matches => compared += u32::from(fits),
+            Some(reason) => excused = Some(reason),
+            None => return Verdict::Differed(format!("attempt {attempt} at {draw}: {actual:?} for {expected}")),
         }
     }
-    (compared > 0).then_some(Ok(()))
+    match excused {
+        Some(reason) => Verdict::LeftOut(reason),
+        None if compared == 0 => Verdict::LeftOut("waits that are negative or that no `Duration` holds"),
+        None => Verdict::Matched,
+    }
 }
 
 /// A number as the vectors write it.
@@ -115,6 +109,7 @@ fn number(value: &Value) -> f64 {
                     f64::INFINITY
                 }
             }
+            Some((key, _)) if key == "complex" => f64::NAN,
             Some((_, text)) => text.as_str().and_then(|text| text.parse().ok()).expect("a number in words"),
             None => f64::NAN,
         },
@@ -132,7 +127,7 @@ fn wait(case: &Value) -> Option<Wait> {
         "random_exponential" => configured(full_jitter(), get),
         "exponential_jitter" => {
             let wait = exponential_backoff().jitter(get("jitter").unwrap_or(1.0));
-            configured(wait, |name| get(name).or_else(|| get("initial").filter(|_| name == "multiplier")))
+            configured(wait, |name| if name == "multiplier" { Some(first_wait(params)) } else { get(name) })
         }
         "fixed" => fixed(get("wait").unwrap_or(0.0)),
         "none" => no_wait(),
@@ -147,6 +142,12 @@ fn wait(case: &Value) -> Option<Wait> {
         "sum_operator" => of()?.into_iter().reduce(|sum, wait| sum + wait)?,
         _ => return None,
     })
+}
+
+/// The multiplier, or its older name where that says anything.
+fn first_wait(params: &Map<String, Value>) -> f64 {
+    let get = |name: &str| params.get(name).map(number);
+    get("initial").filter(|initial| *initial != 1.0).or_else(|| get("multiplier")).unwrap_or(1.0)
 }
 
 fn configured(mut wait: Wait, get: impl Fn(&str) -> Option<f64>) -> Wait {
@@ -165,54 +166,38 @@ fn configured(mut wait: Wait, get: impl Fn(&str) -> Option<f64>) -> Wait {
     wait
 }
 
-/// The settings of an exponential case.
-struct Case<'a> {
-    case: &'a Value,
+/// The settings of an exponential wait, as far as they tell where the original's arithmetic gives out.
+struct Exponential {
     multiplier: f64,
-    min: f64,
     max: f64,
     base: f64,
-    attempts: u32,
+    /// Python's integers have no largest one: only a float overflows.
+    in_floats: bool,
 }
 
-impl<'a> Case<'a> {
-    fn of(case: &'a Value) -> Option<Self> {
-        if case["kind"] != "exponential" {
-            return None;
-        }
-        let get = |name: &str, default| case["params"].get(name).map_or(default, number);
-        let attempts = u32::try_from(case["n_attempts"].as_u64()?).ok()?;
-        let max = get("max", (1u64 << 62) as f64);
+impl Exponential {
+    fn of(case: &Value) -> Option<Self> {
+        let kind = case["kind"].as_str().filter(|kind| kind.contains("exponential"))?;
+        let params = case["params"].as_object()?;
+        let get = |name: &str| params.get(name).map(number);
+        let is_float = |name: &str| case["param_types"][name] == "float";
+        // Jitter is a float, and what it is added to becomes one.
+        let jittered = kind == "exponential_jitter" && first_wait(params) != 0.0;
         Some(Self {
-            case,
-            multiplier: get("multiplier", 1.0),
-            min: get("min", 0.0),
-            max,
-            base: get("exp_base", 2.0),
-            attempts,
+            multiplier: first_wait(params),
+            max: get("max").unwrap_or((1u64 << 62) as f64),
+            base: get("exp_base").unwrap_or(2.0),
+            in_floats: jittered || ["exp_base", "multiplier", "initial"].into_iter().any(is_float),
         })
     }
 
-    fn floor(&self) -> f64 {
-        self.min.max(0.0)
+    /// Why the wait after this call may differ from the recorded one.
+    fn deliberate(&self, attempt: u32) -> Option<&'static str> {
+        let power = self.base.abs().powf(f64::from(attempt) - 1.0);
+        let largest = power * self.multiplier.abs().max(1.0);
+        let raises = self.in_floats && self.base.is_finite() && largest.is_infinite();
+        raises.then_some(OVERFLOW).or_else(|| self.max.is_nan().then_some(NAN))
     }
-
-    fn is_float(&self, param: &str) -> bool {
-        self.case["param_types"][param] == "float"
-    }
-
-    fn unbounded_by_nan(&self) -> bool {
-        let grown = |attempt: u32| self.multiplier * self.base.powf(f64::from(attempt));
-        self.max.is_nan() && (0..self.attempts).any(|attempt| grown(attempt) > self.floor())
-    }
-}
-
-fn overflows(case: &Case<'_>) -> bool {
-    let beyond = case.base.abs().powf(f64::from(case.attempts) - 1.0).is_infinite() && case.base.is_finite();
-    let raised = beyond && (case.is_float("exp_base") || case.is_float("multiplier"));
-    let forgets = case.multiplier <= 0.0 || case.base < 0.0 || case.min > case.max;
-    let held = case.max >= 0.0 && Duration::try_from_secs_f64(case.max).is_ok();
-    raised && forgets && held && (case.floor() - case.max).abs() > 1e-9
 }
 
 fn stops(case: &Value) -> Result<(), String> {
@@ -231,7 +216,7 @@ fn stops(case: &Value) -> Result<(), String> {
 fn stop(tree: &Value) -> Stop {
     let of = || tree["of"].as_array().expect("stops").iter().map(stop);
     match tree["kind"].as_str().expect("a kind") {
-        "after_attempt" => stop_after_retries(tree["n"].as_i64().expect("a count")),
+        "after_attempt" => stop_after_retries(number(&tree["n"]) as i64),
         "after_delay" => stop_after_delay(number(&tree["seconds"])),
         "before_delay" => stop_before_delay(number(&tree["seconds"])),
         "never" => stop_never(),

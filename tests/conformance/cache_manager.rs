@@ -49,7 +49,7 @@ async fn in_redis() {
     let server = RedisServer::start();
     run("redis", |prefix| {
         let _: () = server.run(&[b"FLUSHALL"]);
-        let backend = FmRedisBackend::connect(&server.url()).unwrap();
+        let backend = FmRedisBackend::connect(server.url()).unwrap();
         connected(FmCacheManager::builder(backend).prefix(prefix).build().unwrap())
     })
     .await;

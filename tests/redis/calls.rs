@@ -48,7 +48,7 @@ async fn what_one_process_computes_another_one_finds() {
     assert!(there.remove("k").await.unwrap());
     assert_eq!(here.get::<u32>("k").await.unwrap(), None);
     here.set_many([("a", 1_u32), ("b", 2)]).namespace("n").await.unwrap();
-    assert_eq!(there.get_many::<u32, _>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
+    assert_eq!(there.get_many::<u32>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
     assert_eq!(there.clear_namespace("n").await.unwrap(), 2);
     assert_eq!(here.get::<u32>("a").namespace("n").await.unwrap(), None);
 }
@@ -117,7 +117,7 @@ async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
             let key = format!("k-{number}");
             let (time, value) = timed(computed(&cache, &key, number)).await;
             assert_eq!(value, number);
-            assert!(time < PATIENCE * 2, "hang: {hang}: call {number} took {time:?}");
+            assert!(time < PATIENCE, "hang: {hang}: call {number} took {time:?}");
             times.push(time);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -200,7 +200,7 @@ async fn damaged_and_foreign_values_are_misses_that_are_written_anew() {
 #[tokio::test]
 async fn a_value_over_the_payload_limit_is_returned_and_counted_but_not_stored() {
     let server = RedisServer::start();
-    let backend = FmRedisBackend::connect(&server.url()).unwrap().payload_limit(1000);
+    let backend = FmRedisBackend::connect(server.url()).unwrap().payload_limit(1000);
     let cache = FmCacheManager::builder(backend).prefix("app").build().unwrap();
     caches(&cache).await;
     let long = || async { Ok::<String, FmError>("x".repeat(2000)) };

@@ -3,11 +3,13 @@
 //! An expansion writes `argument(&mut key, part, (&&&part).way())`: method lookup tries the longest chain of
 //! references first, so the first trait below whose bound holds gives the way.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
 
-use crate::key::{CacheKey, KeyArg, KeyBuf};
+#[cfg(feature = "axum")]
+use crate::key::KeyArg;
+use crate::key::{CacheKey, KeyBuf};
 
 /// One argument, on its way into a key.
 pub struct Part<'a, T: ?Sized>(pub &'a T);
@@ -124,6 +126,16 @@ bare! {
     char: |value, key| key.push_char(*value);
     str: |value, key| key.push_str(value);
     String: |value, key| key.push_str(value);
+}
+
+/// Equal sets iterate in different orders; this makes them one key. (Maps are sorted when they are serialised; a set is not
+/// told from a list then.)
+impl<T: Serialize + Ord, S> Bare for HashSet<T, S> {
+    fn push_bare(&self, key: &mut KeyBuf) {
+        let mut items: Vec<&T> = self.iter().collect();
+        items.sort_unstable();
+        key.push(&items);
+    }
 }
 
 /// The way of a bare type.

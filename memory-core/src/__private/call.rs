@@ -247,6 +247,9 @@ where
     S: Outcome,
     X: Face<S::Stored>,
 {
+    if key.failure().is_some() {
+        return Ok(None);
+    }
     let cache = chosen(cache);
     let key: Key = key.to_key();
     let stored = cache.core().peek(&key, face).await;
@@ -264,6 +267,9 @@ pub fn peek_blocking<S: Outcome, X>(
     shape: S,
     _: X,
 ) -> Result<Option<S::Return>, FmError> {
+    if key.failure().is_some() {
+        return Ok(None);
+    }
     let stored = chosen(cache).core().look(key.as_key(), S::Stored::clone).value();
     Ok(stored.map(|stored| shape.value(stored)))
 }
@@ -272,7 +278,7 @@ pub fn peek_blocking<S: Outcome, X>(
 ///
 /// # Errors
 ///
-/// An argument that can't be part of a key; an expiry that is no length of time.
+/// An expiry that is no length of time; an argument that failed to serialise.
 pub async fn put<S, X>(
     cache: Option<&FmCache>,
     key: KeyBuf,
@@ -285,9 +291,9 @@ where
     S: Outcome,
     X: Face<S::Stored>,
 {
-    // What was left of such a key may be another call's too: nothing is ever stored under it.
+    // What is left of such a key may be another call's too.
     if let Some(failure) = key.failure() {
-        return Err(FmError::new(Kind::Codec, format!("an argument can't be part of a key: {failure}")));
+        return Err(FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
     }
     let cache = chosen(cache);
     let verdict = judge(&value);

@@ -76,14 +76,14 @@ impl FmCache {
     /// ```
     /// # use memory_core::FmCacheManager;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_core::FmError> {
-    /// let hits = FmCacheManager::get_many::<u64, _>(["a", "b"]).await?;
+    /// let hits = FmCacheManager::get_many::<u64>(["a", "b"]).await?;
     /// assert_eq!(hits, [None, None]);
     /// # Ok(()) }
     /// ```
-    pub fn get_many<'a, T, K: Into<Cow<'a, str>>>(&self, keys: impl IntoIterator<Item = K>) -> GetMany<'a, T> {
+    pub fn get_many<'a, T>(&self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> GetMany<'a, T> {
         GetMany {
             cache: self.clone(),
-            names: keys.into_iter().map(Into::into).collect(),
+            names: keys.into_iter().map(|key| key.as_ref().to_owned()).collect(),
             namespace: None,
             value: PhantomData,
         }
@@ -123,8 +123,8 @@ impl FmCache {
     /// FmCacheManager::set_many([("a", 1), ("b", 2)]).expire(60).await?;
     /// # Ok(()) }
     /// ```
-    pub fn set_many<'a, T, K: Into<Cow<'a, str>>>(&self, entries: impl IntoIterator<Item = (K, T)>) -> SetMany<'a, T> {
-        let entries = entries.into_iter().map(|(key, value)| (key.into(), value)).collect();
+    pub fn set_many<'a, T>(&self, entries: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> SetMany<'a, T> {
+        let entries = entries.into_iter().map(|(key, value)| (key.as_ref().to_owned(), value)).collect();
         SetMany { cache: self.clone(), entries, namespace: None, settings: Settings::default() }
     }
 
@@ -301,7 +301,7 @@ where
 #[must_use = "nothing is read until it is awaited"]
 pub struct GetMany<'a, T> {
     cache: FmCache,
-    names: Vec<Cow<'a, str>>,
+    names: Vec<String>,
     namespace: Option<Cow<'a, str>>,
     value: PhantomData<fn() -> T>,
 }
@@ -362,7 +362,7 @@ where
 #[must_use = "nothing is stored until it is awaited"]
 pub struct SetMany<'a, T> {
     cache: FmCache,
-    entries: Vec<(Cow<'a, str>, T)>,
+    entries: Vec<(String, T)>,
     namespace: Option<Cow<'a, str>>,
     settings: Settings,
 }

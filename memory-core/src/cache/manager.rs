@@ -80,7 +80,7 @@ impl FmCacheManager {
     }
 
     /// See [`FmCache::get_many`].
-    pub fn get_many<'a, T, K: Into<Cow<'a, str>>>(keys: impl IntoIterator<Item = K>) -> GetMany<'a, T> {
+    pub fn get_many<'a, T>(keys: impl IntoIterator<Item = impl AsRef<str>>) -> GetMany<'a, T> {
         Self::current().get_many(keys)
     }
 
@@ -90,7 +90,7 @@ impl FmCacheManager {
     }
 
     /// See [`FmCache::set_many`].
-    pub fn set_many<'a, T, K: Into<Cow<'a, str>>>(entries: impl IntoIterator<Item = (K, T)>) -> SetMany<'a, T> {
+    pub fn set_many<'a, T>(entries: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> SetMany<'a, T> {
         Self::current().set_many(entries)
     }
 

@@ -44,6 +44,7 @@ pub enum Split<V, A, F> {
     Failed(F),
 }
 
+#[cfg(feature = "axum")]
 impl<V, A, F> Split<V, A, F> {
     pub(crate) fn map<U>(self, value: impl FnOnce(V) -> U) -> Split<U, A, F> {
         match self {

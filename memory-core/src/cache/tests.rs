@@ -219,5 +219,5 @@ async fn what_a_set_replaces_is_gone_even_when_the_new_value_cannot_be_stored() 
     assert_eq!(cache.get::<String>("k").await.unwrap(), None, "it is too large");
     cache.set_many([("k", 1), ("l", 2)]).await.unwrap();
     cache.set_many([("k", 3), ("l", 4)]).expire(0).await.unwrap();
-    assert_eq!(cache.get_many::<i32, _>(["k", "l"]).await.unwrap(), [None, None], "it is not to be stored");
+    assert_eq!(cache.get_many::<i32>(["k", "l"]).await.unwrap(), [None, None], "it is not to be stored");
 }

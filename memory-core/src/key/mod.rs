@@ -8,6 +8,8 @@ mod cache_key;
 mod encode;
 mod escape;
 mod hash;
+#[cfg(feature = "memory")]
+mod hasher;
 pub(crate) mod registry;
 mod render;
 mod words;
@@ -16,7 +18,8 @@ use std::{fmt, hash::Hash, sync::Arc};
 
 use serde::Serialize;
 
-pub(crate) use self::hash::BuildKeyHasher;
+#[cfg(feature = "memory")]
+pub(crate) use self::hasher::BuildKeyHasher;
 pub use self::{
     cache_key::{CacheKey, KeyArg},
     escape::escape,

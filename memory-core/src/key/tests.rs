@@ -63,7 +63,7 @@ fn a_kept_key_is_found_by_the_borrowed_one() {
 #[test]
 fn the_hasher_of_maps_is_sound_for_other_types_too() {
     let hash = |bytes: &[u8]| {
-        let mut hasher = super::hash::KeyHasher::default();
+        let mut hasher = super::hasher::KeyHasher::default();
         hasher.write(bytes);
         hasher.finish()
     };

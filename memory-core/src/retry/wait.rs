@@ -230,13 +230,13 @@ impl Wait {
             Shape::Fixed(wait) => wait.as_secs_f64(),
             Shape::Chain(_) | Shape::Sum(_) => 0.0,
         };
-        self.bounded(to_duration(self.multiplier * shape + self.jitter * draw))
+        self.bounded(to_duration(times(self.multiplier, shape) + self.jitter * draw))
     }
 
     /// Where the draws of a fully jittered exponential end.
     fn high(&self, moment: Moment) -> Duration {
         let Shape::Exponential { base, .. } = self.shape else { return self.max };
-        self.bounded(to_duration(self.multiplier * power(base, moment.attempt)))
+        self.bounded(to_duration(times(self.multiplier, power(base, moment.attempt))))
     }
 
     /// Multiplies, spreads and bounds a wait made of others.
@@ -359,6 +359,11 @@ fn power(base: f64, attempt: u32) -> f64 {
     base.powf(f64::from(attempt.max(1) - 1))
 }
 
+/// The product, zero where the multiplier is: nothing of what overflowed is nothing, and no NaN.
+fn times(multiplier: f64, shape: f64) -> f64 {
+    if multiplier == 0.0 { 0.0 } else { multiplier * shape }
+}
+
 /// Between the two, `draw` of the way; exactly either end at 0 and 1.
 fn between(a: Duration, b: Duration, draw: f64) -> Duration {
     if b >= a { a.saturating_add((b - a).mul_f64_saturating(draw)) } else { a - (a - b).mul_f64_saturating(draw) }
@@ -407,6 +412,13 @@ mod tests {
     #[test]
     fn min_beats_max() {
         assert_eq!(seconds(&exponential_backoff().min(5).max(1), 2), [5.0, 5.0]);
+    }
+
+    #[test]
+    fn a_multiplier_of_zero_leaves_the_jitter_however_many_calls_were_made() {
+        let wait = exponential_backoff().multiplier(0).jitter(0.5);
+        assert_eq!(wait.at_draw(2000, 0.5), Duration::from_millis(250));
+        assert_eq!(wait.at_draw(3, 0.5), Duration::from_millis(250));
     }
 
     #[test]

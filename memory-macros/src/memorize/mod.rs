@@ -5,6 +5,7 @@ mod mentions;
 mod order;
 mod params;
 mod parse;
+mod used;
 mod validate;
 
 use proc_macro2::TokenStream;
@@ -20,7 +21,7 @@ pub(crate) fn memorize(args: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn expanded(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let function: Function = syn::parse2(item.clone())?;
+    let mut function: Function = syn::parse2(item.clone())?;
     let (history, args) = order::history(args);
     if let Some(again) = order::reordered(&function, &history, &args) {
         return Ok(again);
@@ -28,6 +29,7 @@ fn expanded(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let params = Params::of(&function)?;
     validate::check_return(&function)?;
     let (config, errors) = Config::parse(args, &function, &params, &history.absent);
+    function.body = used::marked(&function, &params, &config);
     let expansion = Expansion::new(&function, &params, &config)?;
     Ok(match errors {
         None => expansion.whole(),

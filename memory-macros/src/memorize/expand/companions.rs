@@ -88,6 +88,7 @@ impl Expansion<'_> {
         quote_spanned! {site()=>
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code)]
+            #[derive(#private::std::clone::Clone, #private::std::marker::Copy)]
             #vis struct #on<'a>(#private::std::option::Option<&'a #krate::FmCache>);
             impl #on<'_> { #named }
             impl #name {
@@ -104,20 +105,29 @@ impl Expansion<'_> {
     }
 
     // Output: pub fn invalidate(id: u64) -> Remove { On(cache).invalidate(id) }
+    //         pub fn peek(id: u64) -> impl Future<Output = ..> { On(cache).peek(id) }
     fn direct(&self, name: &Ident, companion: &Companion) -> Option<TokenStream> {
-        let cache = self.cache();
-        let has_all = companion.is_run();
-        let tokens = self.config.cache.to_token_stream();
-        if !has_all && self.mentions_arguments(&tokens) {
+        if !companion.is_run() && self.mentions_arguments(&self.config.cache.to_token_stream()) {
             return None;
         }
+        let private = &self.private;
         let on = on_type(name);
-        let (ident, names) = (companion.name_ident(), &companion.names);
-        let Cache { before, value } = &cache;
-        let awaited = companion.is_async.then(|| quote!(.await));
+        let (ident, names, output) = (companion.name_ident(), &companion.names, &companion.output);
+        let Cache { before, value } = self.cache();
         let turbofish = self.turbofish();
-        let body = quote_spanned!(site()=> #before #on(#value).#ident #turbofish (#(#names),*) #awaited);
-        Some(self.write(&Companion { body, ..companion.clone_shape() }, &ident))
+        let call = quote_spanned!(site()=> #before #on(#value).#ident #turbofish (#(#names),*));
+        let direct = match (companion.is_async, &self.config.cache) {
+            (false, _) => Companion { body: call, ..companion.clone_shape() },
+            // A future of its own would cost the compiler as much as the one it only passes on.
+            (true, None) => Companion {
+                is_async: false,
+                output: quote_spanned!(site()=> impl #private::std::future::Future<Output = #output>),
+                body: call,
+                ..companion.clone_shape()
+            },
+            (true, Some(_)) => Companion { body: quote_spanned!(site()=> #call.await), ..companion.clone_shape() },
+        };
+        Some(self.write(&direct, &ident))
     }
 
     fn inside(&self) -> Vec<Companion> {
@@ -288,7 +298,7 @@ impl Companion {
     }
 
     fn with_receiver(&self) -> Self {
-        Self { receiver: Some(quote_spanned!(site()=> &self)), body: self.body.clone(), ..self.clone_shape() }
+        Self { receiver: Some(quote_spanned!(site()=> self)), body: self.body.clone(), ..self.clone_shape() }
     }
 }
 

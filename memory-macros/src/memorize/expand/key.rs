@@ -101,7 +101,7 @@ impl Expansion<'_> {
         let used: Vec<&Ident> = param.names.iter().filter(|name| mentions(tokens, &name.to_string())).collect();
         let matched = param.match_reference(&quote_spanned!(site()=> &#ident));
         quote_spanned! {site()=>
-            #[allow(unused_variables)]
+            #[allow(unused_variables, clippy::needless_borrowed_reference)]
             #matched
             #(#[allow(unused_variables)] let #used = (&#private::Bind(#used)).bind();)*
         }

@@ -1,8 +1,8 @@
 //! Only the marked fields are the key; companions take the value or its key.
 
 use memory_core::{
-    CacheKey,
     __private::{KeyArg, KeyBuf},
+    CacheKey,
 };
 
 #[derive(CacheKey)]
@@ -67,24 +67,24 @@ fn main() {
 
     let user = |id, session| CurrentUser { id, session };
     assert_ne!(user(1, "a").session, user(1, "b").session);
-    assert!(argument(user(1, "a")).as_key() == argument(user(1, "b")).as_key());
-    assert!(argument(user(1, "a")).as_key() != argument(user(2, "a")).as_key());
-    assert!(argument::<CurrentUser>(1).as_key() == argument(user(1, "a")).as_key());
+    assert!(argument::<CurrentUser>(user(1, "a")).as_key() == argument::<CurrentUser>(user(1, "b")).as_key());
+    assert!(argument::<CurrentUser>(user(1, "a")).as_key() != argument::<CurrentUser>(user(2, "a")).as_key());
+    assert!(argument::<CurrentUser>(1).as_key() == argument::<CurrentUser>(user(1, "a")).as_key());
 
     let tenant = Tenant("x".into(), 7, 0.5);
     assert!(tenant.2 > 0.0);
-    assert!(argument::<Tenant>(("x".to_owned(), 7)).as_key() == argument(tenant).as_key());
+    assert!(argument::<Tenant>(("x".to_owned(), 7)).as_key() == argument::<Tenant>(tenant).as_key());
 
     let view = View { name: "x", page: 3 };
     assert_eq!(view.page, 3);
-    assert!(argument::<View<'_>>("x").as_key() == argument(view).as_key());
+    assert!(argument::<View<'_>>("x").as_key() == argument::<View<'_>>(view).as_key());
 
     let owned = Owned { ids: [1, 2], r#type: Some(3), note: vec![4] };
     assert_eq!(owned.note, [4]);
-    assert!(argument::<Owned<i32, 2>>(([1, 2], Some(3))).as_key() == argument(owned).as_key());
+    assert!(argument::<Owned<i32, 2>>(([1, 2], Some(3))).as_key() == argument::<Owned<i32, 2>>(owned).as_key());
 
     let bare = Bare { id: 1, note: 2 };
     assert_eq!(bare.note, 2);
-    assert!(argument(bare).as_key() == key(|key| key.push(&1)).as_key());
-    assert!(argument(Boxed { id: Box::new(1) }).as_key() == key(|key| key.push(&1)).as_key());
+    assert!(argument::<Bare<i32>>(bare).as_key() == key(|key| key.push(&1)).as_key());
+    assert!(argument::<Boxed<i32>>(Boxed { id: Box::new(1) }).as_key() == key(|key| key.push(&1)).as_key());
 }
