@@ -28,7 +28,7 @@ fn cache() -> FmCache {
 /// In `scope`, the cache is the one that memorized functions and `FmCacheManager` use, also in the tasks that runs are.
 async fn tests_side_by_side_do_not_meet() {
     let (one, other) = (cache(), cache());
-    one.scope(report::put(1, Ok("made up".to_owned()))).await.expect("memory stores");
+    one.scope(async { report::put(1, Ok("made up".to_owned())).await }).await.expect("memory stores");
     let in_one = one.scope(report::peek(1)).await.expect("memory answers");
     let in_other = other.scope(report::peek(1)).await.expect("memory answers");
     assert!(in_one.is_some() && in_other.is_none());

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use memory_core::{FOREVER, FmCache, FmCacheManager, FmError, FmMemoryBackend};
+use memory_core::{FOREVER, FmCache, FmCacheManager, FmError, FmMemoryBackend, memorize};
 use tokio::{
     sync::{Notify, oneshot},
     time::{advance, sleep},
@@ -175,6 +175,46 @@ async fn another_type_than_stored_is_a_miss() {
     assert_eq!(cache.get::<u64>("k").await.unwrap(), None);
     assert_eq!(cache.get::<i32>("k").await.unwrap(), Some(1), "and the value stays");
     assert_eq!(cache.stats().undecodable, 1);
+}
+
+#[tokio::test]
+async fn every_call_is_counted_once() {
+    let cache = cache();
+    cache.set("text", "one".to_owned()).await.unwrap();
+    let read = cache.get_many::<String>(["text", "absent"]).await.unwrap();
+    assert_eq!(read, [Some("one".to_owned()), None]);
+    assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
+    // The second look of a run finds the other type again, and says nothing new.
+    cache.get_or_compute("text", || async { Ok::<i32, FmError>(1) }).await.unwrap();
+    let stats = cache.stats();
+    assert_eq!((stats.hits, stats.misses, stats.undecodable), (1, 2, 1));
+}
+
+/// Can't be part of a key.
+struct Unspeakable(u32);
+
+impl serde::Serialize for Unspeakable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no words"))
+    }
+}
+
+#[memorize]
+async fn spoken(argument: Unspeakable) -> u32 {
+    argument.0
+}
+
+#[tokio::test]
+async fn nothing_is_stored_under_half_a_key() {
+    let cache = cache();
+    cache
+        .scope(async {
+            assert_eq!((spoken(Unspeakable(1)).await, spoken(Unspeakable(2)).await), (1, 2));
+            assert!(spoken::put(Unspeakable(1), 1).await.unwrap_err().is_config());
+            assert_eq!(spoken::peek(Unspeakable(2)).await.unwrap(), None);
+        })
+        .await;
+    assert_eq!(cache.stats().bypassed, 2);
 }
 
 #[tokio::test]
@@ -353,6 +393,8 @@ async fn a_panic_reaches_its_caller_and_one_waiter_runs_again() {
         }
     }
     assert_eq!((panics, runs.count()), (1, 2));
+    let stats = cache.stats();
+    assert_eq!((stats.misses, stats.hits, stats.failures), (10, 0, 1), "whoever takes over was counted already");
 }
 
 #[tokio::test]
@@ -437,6 +479,7 @@ async fn closing_settles_and_then_runs_uncached() {
     assert_eq!(cache.get::<i32>("k").await.unwrap(), None);
     assert_eq!(cache.get_or_compute("k", || async { Ok::<i32, FmError>(2) }).await.unwrap(), 2);
     assert_eq!(cache.get_or_compute("k", || async { Ok::<i32, FmError>(3) }).await.unwrap(), 3);
+    assert_eq!(cache.stats().bypassed, 2);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub struct Entry {
     pub value: Arc<dyn Any + Send + Sync>,
     /// The name of the value's type, for the warning when another one is asked for.
     pub type_name: &'static str,
-    /// When the run that made it began, or when it was set.
+    /// When it came into this process: was computed, set, or read from a shared store.
     pub born: Tick,
     /// From here on it is no longer fresh.
     pub expires: Tick,

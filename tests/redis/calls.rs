@@ -136,6 +136,7 @@ async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
 }
 
 #[memorize(expire = 60)]
+#[allow(dead_code, reason = "only its companions are called")]
 async fn doubled(number: u64) -> u64 {
     number * 2
 }

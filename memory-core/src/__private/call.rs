@@ -5,11 +5,10 @@ use std::{
     future::{Future, IntoFuture},
 };
 
-use super::FnSpec;
 use crate::{
     FmCache, FmError,
     cache::{
-        Core, Job, Put, Remove, Topic, Turn, Write, block_on,
+        Job, Put, Remove, Topic, Turn, Write, block_on,
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
         with_current,
     },
@@ -46,11 +45,7 @@ where
             return None;
         }
         self.with_cache(|cache| {
-            let core = cache.core();
-            if core.is_closed() {
-                return None;
-            }
-            core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone()))
+            cache.core().hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone()))
         })
     }
 
@@ -74,7 +69,7 @@ where
             );
         }
         if self.key.failure().is_some() || cache.core().is_closed() {
-            bypassed(cache.core(), &self.key);
+            cache.core().count_bypass(self.key.as_key());
             return None;
         }
         Some(Job { cache, key: self.key.to_key(), shape: self.shape, face: self.face, share: self.share })
@@ -88,14 +83,8 @@ where
     H: Share<S::Failure>,
 {
     async fn next(&self, refresh: bool) -> Turn<S> {
-        if refresh { Turn::Run(self.refresh().await) } else { self.turn().await }
+        if refresh { Turn::Lead(self.refresh()) } else { self.turn().await }
     }
-}
-
-fn bypassed(core: &Core, key: &KeyBuf) {
-    let counters = core.counters(key.as_key());
-    counters.bypassed.add_one();
-    counters.runs.add_one();
 }
 
 /// A call whose body runs in a task of its own.
@@ -116,7 +105,7 @@ where
     let Some(job) = call.job() else { return start().await };
     match job.next(call.refresh).await {
         Turn::Answer(answer) => answer,
-        Turn::Run(run) => job.run_detached(run, judge, start()).await,
+        Turn::Lead(leading) => job.run_detached(leading, judge, start()).await,
         Turn::Bypass => job.bypass(start).await,
     }
 }
@@ -139,7 +128,7 @@ where
     let Some(job) = call.job() else { return start().await };
     match job.next(call.refresh).await {
         Turn::Answer(answer) => answer,
-        Turn::Run(run) => job.run_here(run, judge, start()).await,
+        Turn::Lead(leading) => job.run_here(leading, judge, start).await,
         Turn::Bypass => job.bypass(start).await,
     }
 }
@@ -158,12 +147,16 @@ where
     if let Some(answer) = call.hit() {
         return answer;
     }
-    let Some(job) = call.job().filter(|job| is_local(&job.cache, &call.key)) else { return start() };
+    let Some(job) = call.job() else { return start() };
+    if !is_local(&job.cache, &call.key) {
+        job.cache.core().count_bypass(call.key.as_key());
+        return start();
+    }
     match block_on(job.next(call.refresh)) {
         Turn::Answer(answer) => answer,
-        Turn::Run(run) => job.run_blocking(run, judge, start),
+        Turn::Lead(leading) => job.run_blocking(leading, judge, start),
         Turn::Bypass => {
-            bypassed(job.cache.core(), &call.key);
+            job.cache.core().count_bypass(call.key.as_key());
             start()
         }
     }
@@ -234,7 +227,7 @@ fn chosen(cache: Option<&FmCache>) -> FmCache {
 }
 
 /// Removes the entry of a key.
-pub fn invalidate(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Remove<'static> {
+pub fn invalidate(cache: Option<&FmCache>, key: KeyBuf) -> Remove<'static> {
     Remove::key(chosen(cache), key.to_key())
 }
 
@@ -243,7 +236,7 @@ pub fn invalidate(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> R
 /// # Errors
 ///
 /// None.
-pub fn invalidate_blocking(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> Result<bool, FmError> {
+pub fn invalidate_blocking(cache: Option<&FmCache>, key: KeyBuf) -> Result<bool, FmError> {
     Ok(chosen(cache).core().remove_local(key.as_key()))
 }
 
@@ -252,13 +245,7 @@ pub fn invalidate_blocking(cache: Option<&FmCache>, _: &'static FnSpec, key: Key
 /// # Errors
 ///
 /// None: a store that fails answers as if nothing were stored.
-pub async fn peek<S, X>(
-    cache: Option<&FmCache>,
-    _: &'static FnSpec,
-    key: KeyBuf,
-    shape: S,
-    face: X,
-) -> Result<Option<S::Return>, FmError>
+pub async fn peek<S, X>(cache: Option<&FmCache>, key: KeyBuf, shape: S, face: X) -> Result<Option<S::Return>, FmError>
 where
     S: Outcome,
     X: Face<S::Stored>,
@@ -279,7 +266,6 @@ where
 /// None.
 pub fn peek_blocking<S: Outcome, X>(
     cache: Option<&FmCache>,
-    _: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     _: X,
@@ -287,7 +273,7 @@ pub fn peek_blocking<S: Outcome, X>(
     if key.failure().is_some() {
         return Ok(None);
     }
-    let stored = chosen(cache).core().local_value(key.as_key(), S::Stored::clone);
+    let stored = chosen(cache).core().look(key.as_key(), S::Stored::clone).value();
     Ok(stored.map(|stored| shape.value(stored)))
 }
 
@@ -298,7 +284,6 @@ pub fn peek_blocking<S: Outcome, X>(
 /// When awaited: an expiry that is no length of time; an argument that failed to serialise.
 pub fn put<S, X>(
     cache: Option<&FmCache>,
-    spec: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     face: X,
@@ -309,7 +294,7 @@ where
     S: Outcome,
     X: Face<S::Stored>,
 {
-    let _ = spec;
+    // What is left of such a key may be another call's too.
     if let Some(failure) = key.failure() {
         return Put::refused(FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
     }
@@ -329,10 +314,9 @@ where
 ///
 /// # Errors
 ///
-/// An expiry that is no length of time.
+/// As [`put`].
 pub fn put_blocking<S, X>(
     cache: Option<&FmCache>,
-    spec: &'static FnSpec,
     key: KeyBuf,
     shape: S,
     face: X,
@@ -345,14 +329,14 @@ where
 {
     let cache = chosen(cache);
     if is_local(&cache, &key) {
-        block_on(put(Some(&cache), spec, key, shape, face, judge, value).into_future())
+        block_on(put(Some(&cache), key, shape, face, judge, value).into_future())
     } else {
         Ok(())
     }
 }
 
 /// The exact text of a key.
-pub fn key(cache: Option<&FmCache>, _: &'static FnSpec, key: KeyBuf) -> FmKey {
+pub fn key(cache: Option<&FmCache>, key: KeyBuf) -> FmKey {
     FmKey(key.as_key().render(&chosen(cache).core().prefix))
 }
 

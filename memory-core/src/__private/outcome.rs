@@ -14,7 +14,6 @@ use super::{
     bind::placeholder,
     call::Call,
     share::Failure,
-    spec::FnSpec,
     wrapping::{Bare, InKeptOption, InKeptResult, InOption, InResult, Wrapping},
 };
 use crate::{
@@ -423,11 +422,9 @@ where
 pub fn call<'a, P: Plan>(
     plan: P,
     cache: Option<&'a FmCache>,
-    spec: &'static FnSpec,
     key: KeyBuf,
     refresh: bool,
 ) -> Call<'a, P::Shape, P::Face, P::Share> {
-    let _ = spec;
     Call { cache, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh }
 }
 

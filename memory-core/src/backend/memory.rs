@@ -143,10 +143,10 @@ impl Store {
         let (max_entries, max_bytes) = settings.bounds();
         let evictions = Arc::new(AtomicU64::new(0));
         let counter = evictions.clone();
-        let (capacity, lightest) = capacity(max_entries, max_bytes);
+        let scale = Scale::new(max_entries, max_bytes);
         let cache = Cache::builder()
-            .max_capacity(capacity)
-            .weigher(move |_: &Key, entry: &Arc<Entry>| u32::try_from(entry.weight.max(lightest)).unwrap_or(u32::MAX))
+            .max_capacity(scale.capacity)
+            .weigher(move |_: &Key, entry: &Arc<Entry>| scale.units(entry.weight))
             .eviction_listener(move |_, _, cause| {
                 if cause == RemovalCause::Size {
                     counter.fetch_add(1, Ordering::Relaxed);
@@ -158,14 +158,42 @@ impl Store {
     }
 }
 
-/// The capacity in units of weight, and what an entry weighs at least: with both bounds given, an entry weighs no less than
-/// its share of the bytes, so that neither bound is exceeded.
-fn capacity(max_entries: Option<u64>, max_bytes: Option<u64>) -> (u64, u64) {
-    match (max_entries, max_bytes) {
-        (Some(entries), Some(bytes)) => (bytes, bytes.checked_div(entries).unwrap_or(u64::MAX).max(1)),
-        (None, Some(bytes)) => (bytes, 1),
-        (Some(entries), None) => (entries, 1),
-        (None, None) => (u64::MAX, 1),
+/// How the bounds become moka's one capacity, and bytes its weights, which are 32 bits wide.
+///
+/// With both bounds given, an entry weighs no less than its share of the capacity, so that neither bound is exceeded.
+#[derive(Clone, Copy)]
+struct Scale {
+    capacity: u64,
+    /// What an entry weighs at least.
+    lightest: u64,
+    /// The bytes that fill the capacity; `None`: entries count, not bytes.
+    bytes: Option<u64>,
+}
+
+impl Scale {
+    /// Wide enough for fine shares, and narrow enough for an entry that is heavier than the whole capacity.
+    const WIDEST: u64 = u32::MAX as u64 - 1;
+
+    fn new(max_entries: Option<u64>, max_bytes: Option<u64>) -> Self {
+        let (capacity, lightest) = match (max_entries, max_bytes) {
+            (Some(0), _) | (_, Some(0)) => (0, 1),
+            (entries, None) => (entries.unwrap_or(u64::MAX), 1),
+            (None, Some(bytes)) => (bytes.min(Self::WIDEST), 1),
+            (Some(entries), Some(_)) => {
+                let share = (Self::WIDEST / entries).max(1);
+                (entries.saturating_mul(share), share)
+            }
+        };
+        Self { capacity, lightest, bytes: max_bytes }
+    }
+
+    /// What an entry of so many bytes weighs.
+    fn units(&self, bytes: u64) -> u32 {
+        let units = match self.bytes {
+            None => 1,
+            Some(full) => u128::from(bytes) * u128::from(self.capacity) / u128::from(full.max(1)),
+        };
+        u32::try_from(units.max(self.lightest.into())).unwrap_or(u32::MAX)
     }
 }
 
@@ -238,11 +266,28 @@ fn time_left(entry: &Entry) -> Option<Duration> {
 mod tests {
     use super::*;
 
+    /// How many entries of so many bytes fit.
+    fn room(max_entries: Option<u64>, max_bytes: Option<u64>, bytes: u64) -> u64 {
+        let scale = Scale::new(max_entries, max_bytes);
+        scale.capacity / u64::from(scale.units(bytes))
+    }
+
     #[test]
     fn both_bounds_hold_whichever_comes_first() {
-        assert_eq!(capacity(Some(100), Some(1000)), (1000, 10));
-        assert_eq!(capacity(Some(100), None), (100, 1));
-        assert_eq!(capacity(None, Some(1000)), (1000, 1));
-        assert_eq!(capacity(Some(0), Some(1000)), (1000, u64::MAX));
+        assert_eq!((room(Some(100), Some(1000), 1), room(Some(100), Some(1000), 100)), (100, 10));
+        assert_eq!(room(Some(600), Some(1000), 1), 600, "a share need not be whole bytes");
+        assert_eq!((room(Some(100), None, 1 << 40), room(None, Some(1000), 100)), (100, 10));
+        assert_eq!((room(Some(0), Some(1000), 1), room(Some(5), Some(0), 1)), (0, 0));
+        let default = |bytes| room(Some(DEFAULT_MAX_ENTRIES), Some(DEFAULT_MAX_BYTES), bytes);
+        assert_eq!((default(8), default(1 << 20), default(257 << 20)), (DEFAULT_MAX_ENTRIES, 256, 0));
+    }
+
+    #[test]
+    fn bounds_and_values_beyond_four_gibibytes_hold() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(room(Some(100), Some(1024 * GIB), 1), 100);
+        assert_eq!(room(Some(100), Some(1024 * GIB), 128 * GIB), 8);
+        assert_eq!(room(None, Some(64 * GIB), 16 * GIB), 4);
+        assert_eq!(room(None, Some(GIB), u64::MAX), 0);
     }
 }

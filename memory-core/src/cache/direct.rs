@@ -545,6 +545,7 @@ where
             let key = place.key();
             let core = place.cache.core();
             if core.is_closed() {
+                core.count_bypass(key.as_key());
                 return compute().await;
             }
             if let Some(value) = core.hit(key.as_key(), T::clone) {
@@ -555,7 +556,7 @@ where
             let judge = move |_: &Result<T, E>| verdict;
             match job.turn().await {
                 Turn::Answer(answer) => answer,
-                Turn::Run(run) => job.run_detached(run, judge, Box::pin(compute())).await,
+                Turn::Lead(leading) => job.run_detached(leading, judge, Box::pin(compute())).await,
                 Turn::Bypass => job.bypass(compute).await,
             }
         })

@@ -1,6 +1,6 @@
 //! From a miss to an answer: join the run under way, or become the one that runs.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, ops::ControlFlow, sync::Arc};
 
 use super::{
     Context, FmCache, Topic,
@@ -51,10 +51,24 @@ pub(crate) struct Job<S, X, H> {
 pub(crate) enum Turn<S: Outcome> {
     /// Answer this.
     Answer(S::Return),
-    /// Run the body and tell the others.
-    Run(Run),
+    /// Look into the shared store, run the body and tell the others.
+    Lead(Leading),
     /// Run the body past the cache: waiting would never end, or the key holds another type.
     Bypass,
+}
+
+/// The right and the duty to run a body, before the shared store was asked.
+pub(crate) struct Leading {
+    pub(crate) lead: Lead<Key, Published>,
+    ask: Ask,
+}
+
+/// What a leader has to ask the shared store.
+enum Ask {
+    /// The value: another process may have stored it.
+    Value { miss_is_counted: bool },
+    /// The generations only: the body runs in any case.
+    Generations,
 }
 
 /// The right and the duty to run a body.
@@ -82,12 +96,12 @@ where
                 self.counters().misses.add_one();
                 self.answered(&published)
             }
-            Join::Lead(lead) => self.lead(lead).await,
+            Join::Lead(lead) => self.look_again(lead, false),
             Join::Wait(wait) => {
                 self.counters().misses.add_one();
                 match wait.await {
                     Waited::Done(published) => self.answered(&published),
-                    Waited::Lead(lead) => self.lead(lead).await,
+                    Waited::Lead(lead) => self.look_again(lead, true),
                 }
             }
             Join::Cycle => {
@@ -101,46 +115,67 @@ where
     }
 
     /// A run that supersedes the one under way.
-    pub(crate) async fn refresh(&self) -> Run {
-        let core = self.cache.core();
-        let lead = core.flights.supersede(&self.key.as_key(), Context::current_run());
-        let epoch = core.epochs.current();
-        let stamp = match &core.remote {
-            Some(remote) if self.face.leaves_the_process() => core.stamp(&**remote, &self.key).await,
-            _ => None,
-        };
-        Run { lead, epoch, stamp }
+    pub(crate) fn refresh(&self) -> Leading {
+        let lead = self.cache.core().flights.supersede(&self.key.as_key(), Context::current_run());
+        Leading { lead, ask: Ask::Generations }
     }
 
     /// The leader looks once more: somebody may have stored the value since the first look.
-    async fn lead(&self, lead: Lead<Key, Published>) -> Turn<S> {
-        let core = self.cache.core();
-        if let Some(stored) = core.local_value(self.key.as_key(), S::Stored::clone) {
-            return self.found(lead, Arc::new(stored), |_| {});
-        }
-        let epoch = core.epochs.current();
-        let Some(remote) = core.remote.as_ref().filter(|_| self.face.leaves_the_process()) else {
-            self.counters().misses.add_one();
-            return Turn::Run(Run { lead, epoch, stamp: None });
-        };
-        let found = core.find(&**remote, &self.key, self.face).await;
-        match found.value {
-            Some((stored, entry)) => self.found(lead, stored, |key| {
-                if let Some(local) = &core.local {
-                    local.insert(key, Arc::new(entry));
-                }
-            }),
-            None => {
-                self.counters().misses.add_one();
-                Turn::Run(Run { lead, epoch, stamp: found.stamp })
-            }
+    fn look_again(&self, lead: Lead<Key, Published>, miss_is_counted: bool) -> Turn<S> {
+        match self.cache.core().look(self.key.as_key(), S::Stored::clone).value() {
+            Some(stored) => Turn::Answer(self.found(lead, Arc::new(stored), miss_is_counted, |_| {})),
+            None => Turn::Lead(Leading { lead, ask: Ask::Value { miss_is_counted } }),
         }
     }
 
-    fn found(&self, lead: Lead<Key, Published>, stored: Arc<S::Stored>, keep: impl FnOnce(Key)) -> Turn<S> {
-        self.counters().hits.add_one();
+    /// What the shared store has to say before the body runs: perhaps the answer.
+    ///
+    /// The others wait for this, so a call whose body has a task of its own does this in that task too.
+    pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> ControlFlow<S::Return, Run> {
+        let core = self.cache.core();
+        let epoch = core.epochs.current();
+        let remote = core.remote.as_ref().filter(|_| self.face.leaves_the_process());
+        let stamp = match (ask, remote) {
+            (Ask::Generations, None) => None,
+            (Ask::Generations, Some(remote)) => core.stamp(&**remote, &self.key).await,
+            (Ask::Value { miss_is_counted }, None) => {
+                self.count_miss(miss_is_counted);
+                None
+            }
+            (Ask::Value { miss_is_counted }, Some(remote)) => {
+                let found = core.find(&**remote, &self.key, self.face).await;
+                if let Some((stored, entry)) = found.value {
+                    return ControlFlow::Break(self.found(lead, stored, miss_is_counted, |key| {
+                        if let Some(local) = &core.local {
+                            local.insert(key, Arc::new(entry));
+                        }
+                    }));
+                }
+                self.count_miss(miss_is_counted);
+                found.stamp
+            }
+        };
+        ControlFlow::Continue(Run { lead, epoch, stamp })
+    }
+
+    fn count_miss(&self, is_counted: bool) {
+        if !is_counted {
+            self.counters().misses.add_one();
+        }
+    }
+
+    fn found(
+        &self,
+        lead: Lead<Key, Published>,
+        stored: Arc<S::Stored>,
+        miss_is_counted: bool,
+        keep: impl FnOnce(Key),
+    ) -> S::Return {
+        if !miss_is_counted {
+            self.counters().hits.add_one();
+        }
         lead.finish(Arc::new(Published::Value(stored.clone())), || keep(self.key.clone()));
-        Turn::Answer(self.shape.value(Arc::unwrap_or_clone(stored)))
+        self.shape.value(Arc::unwrap_or_clone(stored))
     }
 
     fn answered(&self, published: &Published) -> Turn<S> {
@@ -173,8 +208,7 @@ where
 
     /// Runs the body past the cache.
     pub(crate) async fn bypass<F: Future<Output = S::Return>>(&self, body: impl FnOnce() -> F) -> S::Return {
-        self.counters().bypassed.add_one();
-        self.counters().runs.add_one();
+        self.cache.core().count_bypass(self.key.as_key());
         body().await
     }
 

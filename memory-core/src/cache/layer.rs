@@ -60,6 +60,39 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        Box::pin(self.cache.scope(self.inner.call(request)))
+        let surroundings = self.cache.surroundings();
+        let response = surroundings.clone().sync_scope(|| self.inner.call(request));
+        Box::pin(surroundings.scope(response))
+    }
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use std::future::{Ready, ready};
+
+    use super::*;
+    use crate::{FmCacheManager, FmMemoryBackend};
+
+    /// Looks at its surroundings in the call itself, not in the future that it returns.
+    struct Eager;
+
+    impl Service<()> for Eager {
+        type Response = String;
+        type Error = ();
+        type Future = Ready<Result<String, ()>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), ()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, (): ()) -> Self::Future {
+            ready(Ok(FmCacheManager::current().prefix().to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_works_in_its_call_is_scoped_too() {
+        let cache = FmCache::builder(FmMemoryBackend::new()).prefix("admin").build().unwrap();
+        assert_eq!(cache.layer().layer(Eager).call(()).await.unwrap(), "admin");
     }
 }

@@ -68,7 +68,10 @@ impl FmCacheManager {
         if FIRST.set(cache.clone()).is_err() {
             REPLACED.store(true, Ordering::Release);
         }
-        *latest = Some(cache);
+        let replaced = latest.replace(cache);
+        drop(latest);
+        // Its values' own code may run now, which may come back here.
+        drop(replaced);
     }
 
     /// See [`FmCache::get`].
@@ -139,16 +142,15 @@ pub(crate) fn with_current<R>(see: impl FnOnce(&FmCache) -> R) -> R {
     }
 }
 
+/// Takes a lock only after a second `init`.
 fn with_global<R>(see: impl FnOnce(&FmCache) -> R) -> R {
-    if !REPLACED.load(Ordering::Acquire)
-        && let Some(first) = FIRST.get()
-    {
-        return see(first);
-    }
-    let latest = LATEST.read().unwrap_or_else(PoisonError::into_inner).clone();
-    match latest {
-        Some(latest) => see(&latest),
+    match FIRST.get() {
         None => see(FALLBACK.get_or_init(fallback)),
+        Some(first) if !REPLACED.load(Ordering::Acquire) => see(first),
+        Some(first) => {
+            let latest = LATEST.read().unwrap_or_else(PoisonError::into_inner).clone();
+            see(latest.as_ref().unwrap_or(first))
+        }
     }
 }
 

@@ -13,6 +13,8 @@ mod manager;
 pub(crate) mod outcome;
 mod run;
 mod store;
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::{
@@ -110,7 +112,11 @@ impl FmCache {
     /// # Ok(()) }
     /// ```
     pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        Context { cache: Some(self.clone()), ..Context::current() }.scope(future)
+        self.surroundings().scope(future)
+    }
+
+    fn surroundings(&self) -> Context {
+        Context { cache: Some(self.clone()), ..Context::current() }
     }
 
     /// What this cache has done so far.

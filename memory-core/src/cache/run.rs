@@ -1,13 +1,20 @@
 //! Running a body, and what becomes of what it returns.
 
-use std::{future::Future, panic::resume_unwind, sync::Arc};
+use std::{
+    future::{Future, pending, poll_fn},
+    ops::ControlFlow,
+    panic::resume_unwind,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{
-    Context, Job, Topic,
-    engine::{Published, Run},
+    Context, Job, Topic, block_on,
+    engine::{Leading, Published, Run},
     life::Life,
     outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
 };
@@ -20,39 +27,66 @@ where
     H: Share<S::Failure>,
 {
     /// Runs the body in the caller's task: dropped with the caller, and then the next waiter takes over.
-    ///
-    /// Where an earlier run failed with an error that cannot be shared, several callers do this side by side, and the first
-    /// success is everybody's.
-    pub(crate) async fn run_here<F>(&self, run: Run, judge: impl FnOnce(&S::Return) -> Verdict, body: F) -> S::Return
+    pub(crate) async fn run_here<F>(
+        &self,
+        leading: Leading,
+        judge: impl FnOnce(&S::Return) -> Verdict,
+        start: impl FnOnce() -> F,
+    ) -> S::Return
     where
         F: Future<Output = S::Return>,
     {
-        let _started = Started::count(self.counters());
-        let body = self.surroundings(&run).scope(body);
-        let returned = if run.lead.is_one_of_many() {
-            match race(run.lead.overtaken(), body).await {
-                Raced::First(published) => match self.answer(&published) {
-                    Some(answer) => return answer,
-                    None => return std::future::pending().await,
-                },
-                Raced::Second(returned) => returned,
-            }
-        } else {
-            body.await
+        let run = match self.begin(leading).await {
+            ControlFlow::Continue(run) => run,
+            ControlFlow::Break(answer) => return answer,
         };
-        self.complete(run, returned, judge).await
+        self.counters().runs.add_one();
+        let mut body = pin!(self.surroundings(&run).scope(start()));
+        let body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
+        if !run.lead.is_one_of_many() {
+            let returned = body.await;
+            return self.complete(run, returned, judge).await;
+        }
+        match race(self.overtaken(&run), body).await {
+            Raced::First(answer) => answer,
+            Raced::Second(returned) => self.complete(run, returned, judge).await,
+        }
+    }
+
+    /// Where an earlier run failed with an error that cannot be shared, several callers run side by side, and the first success is
+    /// everybody's. Never ready when that success is of another type: then this caller's own run goes on.
+    fn overtaken(&self, run: &Run) -> impl Future<Output = S::Return> + use<'_, S, X, H> {
+        let overtaken = run.lead.overtaken();
+        async move {
+            match self.answer(&*overtaken.await) {
+                Some(answer) => answer,
+                None => pending().await,
+            }
+        }
     }
 
     /// Runs a synchronous body.
     pub(crate) fn run_blocking(
         &self,
-        run: Run,
+        leading: Leading,
         judge: impl FnOnce(&S::Return) -> Verdict,
         body: impl FnOnce() -> S::Return,
     ) -> S::Return {
-        let _started = Started::count(self.counters());
-        let returned = self.surroundings(&run).sync_scope(body);
-        super::blocking::block_on(self.complete(run, returned, judge))
+        let run = match block_on(self.begin(leading)) {
+            ControlFlow::Continue(run) => run,
+            ControlFlow::Break(answer) => return answer,
+        };
+        self.counters().runs.add_one();
+        let returned = self.counting_panics(|| self.surroundings(&run).sync_scope(body));
+        block_on(self.complete(run, returned, judge))
+    }
+
+    /// Counts a failure when `work`, a part of the body, panics. (A run that is dropped while something else unwinds is none.)
+    fn counting_panics<R>(&self, work: impl FnOnce() -> R) -> R {
+        let panic = CountFailure(self.counters());
+        let done = work();
+        std::mem::forget(panic);
+        done
     }
 
     fn surroundings(&self, run: &Run) -> Context {
@@ -197,19 +231,19 @@ where
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
-    /// Runs the body in a task of its own, which goes on when the caller goes away.
+    /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again.
     pub(crate) async fn run_detached(
         self,
-        mut run: Run,
+        mut leading: Leading,
         judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
         body: BodyFuture<S::Return>,
     ) -> S::Return {
-        let Some(runtime) = Handle::try_current().ok().filter(|_| !run.lead.is_one_of_many()) else {
-            return self.run_here(run, judge, body).await;
+        let Some(runtime) = Handle::try_current().ok().filter(|_| !leading.lead.is_one_of_many()) else {
+            return self.run_here(leading, judge, || body).await;
         };
         // The caller's own run waits for this one as long as the caller does, not as long as the task lives.
-        let _edge = run.lead.take_edge();
-        let task = Context::current().scope(async move { self.run_here(run, judge, body).await });
+        let _edge = leading.lead.take_edge();
+        let task = Context::current().scope(async move { self.run_here(leading, judge, || body).await });
         match runtime.spawn(task.in_current_span()).await {
             Ok(returned) => returned,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
@@ -226,21 +260,12 @@ enum Conclusion<S: Outcome> {
     Done(S::Return),
 }
 
-/// Counts a run, and its failure when it ends in a panic.
-struct Started<'a>(&'a Counters);
+/// Counts a failure when it is dropped.
+struct CountFailure<'a>(&'a Counters);
 
-impl<'a> Started<'a> {
-    fn count(counters: &'a Counters) -> Self {
-        counters.runs.add_one();
-        Self(counters)
-    }
-}
-
-impl Drop for Started<'_> {
+impl Drop for CountFailure<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.failures.add_one();
-        }
+        self.0.failures.add_one();
     }
 }
 
@@ -251,11 +276,10 @@ enum Raced<A, B> {
 
 /// Whichever future ends first; the other is dropped.
 async fn race<A: Future, B: Future>(first: A, second: B) -> Raced<A::Output, B::Output> {
-    let mut first = std::pin::pin!(first);
-    let mut second = std::pin::pin!(second);
-    std::future::poll_fn(|task| {
-        if let std::task::Poll::Ready(output) = first.as_mut().poll(task) {
-            return std::task::Poll::Ready(Raced::First(output));
+    let (mut first, mut second) = (pin!(first), pin!(second));
+    poll_fn(|task| {
+        if let Poll::Ready(output) = first.as_mut().poll(task) {
+            return Poll::Ready(Raced::First(output));
         }
         second.as_mut().poll(task).map(Raced::Second)
     })

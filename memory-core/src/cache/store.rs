@@ -39,12 +39,60 @@ pub(crate) struct Found<T> {
     pub(crate) stamp: Option<Stamp>,
 }
 
+/// What a look into memory found.
+pub(crate) enum Look<R> {
+    /// What became of the value.
+    Value(R),
+    /// A value of another type, by the name of its type.
+    OtherType { stored: &'static str },
+    /// Nothing that is fresh.
+    Nothing,
+}
+
+impl<R> Look<R> {
+    pub(crate) fn value(self) -> Option<R> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::OtherType { .. } | Self::Nothing => None,
+        }
+    }
+}
+
 impl Core {
     /// Answers from memory, and counts it.
     pub(crate) fn hit<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Option<R> {
-        let seen = self.local_value(key, see)?;
-        self.counters(key).hits.add_one();
-        Some(seen)
+        match self.look(key, see) {
+            Look::Value(seen) => {
+                self.counters(key).hits.add_one();
+                Some(seen)
+            }
+            Look::OtherType { stored } => {
+                self.warn_of_type(key, stored, type_name::<T>());
+                None
+            }
+            Look::Nothing => None,
+        }
+    }
+
+    /// Shows the value under `key` to `see`, when it is in memory, fresh and a `T`; counted nowhere.
+    pub(crate) fn look<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Look<R> {
+        let Some(local) = self.local.as_ref().filter(|_| !self.is_closed()) else { return Look::Nothing };
+        let now = Tick::now();
+        let mut see = Some(see);
+        let mut look = Look::Nothing;
+        local.visit(key, &mut |entry| {
+            if !entry.is_fresh(now) || self.epochs.covers_entry(entry) {
+                return;
+            }
+            match entry.value.downcast_ref::<T>() {
+                Some(value) => {
+                    entry.touch(now);
+                    look = see.take().map_or(Look::Nothing, |see| Look::Value(see(value)));
+                }
+                None => look = Look::OtherType { stored: entry.type_name },
+            }
+        });
+        look
     }
 
     /// The value under a key, from whichever tier has it.
@@ -81,10 +129,10 @@ impl Core {
         T: Clone + Send + Sync + 'static,
         X: Face<T>,
     {
-        if let Some(value) = self.local_value(key.as_key(), T::clone) {
+        if let Some(value) = self.look(key.as_key(), T::clone).value() {
             return Some(value);
         }
-        let remote = self.remote.as_ref().filter(|_| face.leaves_the_process())?;
+        let remote = self.remote.as_ref().filter(|_| face.leaves_the_process() && !self.is_closed())?;
         let fetched = self.fetch(&**remote, std::slice::from_ref(key)).await.ok()?.pop();
         self.value_of(&**remote, key, face, fetched).await
     }
@@ -98,16 +146,16 @@ impl Core {
         if self.is_closed() {
             return keys.iter().map(|_| None).collect();
         }
-        let mut values: Vec<Option<T>> = keys.iter().map(|key| self.local_value(key.as_key(), T::clone)).collect();
+        let mut values: Vec<Option<T>> = keys.iter().map(|key| self.hit(key.as_key(), T::clone)).collect();
+        let absent: Vec<usize> = (0..keys.len()).filter(|at| values[*at].is_none()).collect();
         if let Some(remote) = &self.remote {
-            let absent: Vec<usize> = (0..keys.len()).filter(|at| values[*at].is_none()).collect();
             let asked: Vec<Key> = absent.iter().map(|at| keys[*at].clone()).collect();
-            for (at, fetched) in absent.into_iter().zip(self.fetch(&**remote, &asked).await.unwrap_or_default()) {
-                values[at] = self.value_of(&**remote, &keys[at], face, Some(fetched)).await;
+            for (at, fetched) in absent.iter().zip(self.fetch(&**remote, &asked).await.unwrap_or_default()) {
+                values[*at] = self.value_of(&**remote, &keys[*at], face, Some(fetched)).await;
             }
         }
-        for (key, value) in keys.iter().zip(&values) {
-            self.count_read(key.as_key(), value.is_some());
+        for at in absent {
+            self.count_read(keys[at].as_key(), values[at].is_some());
         }
         values
     }
@@ -127,29 +175,15 @@ impl Core {
         if hit { counters.hits.add_one() } else { counters.misses.add_one() }
     }
 
-    pub(crate) fn counters(&self, key: KeyRef<'_>) -> &Counters {
-        self.stats.of(key.number())
+    /// Counts a body that runs past the cache.
+    pub(crate) fn count_bypass(&self, key: KeyRef<'_>) {
+        let counters = self.counters(key);
+        counters.bypassed.add_one();
+        counters.runs.add_one();
     }
 
-    /// Shows the value under `key` to `see`, when it is in memory, fresh and a `T`.
-    pub(crate) fn local_value<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Option<R> {
-        let local = self.local.as_ref()?;
-        let now = Tick::now();
-        let mut see = Some(see);
-        let mut seen = None;
-        local.visit(key, &mut |entry| {
-            if !entry.is_fresh(now) || self.epochs.covers_entry(entry) {
-                return;
-            }
-            match entry.value.downcast_ref::<T>() {
-                Some(value) => {
-                    entry.touch(now);
-                    seen = see.take().map(|see| see(value));
-                }
-                None => self.warn_of_type(key, entry.type_name, type_name::<T>()),
-            }
-        });
-        seen
+    pub(crate) fn counters(&self, key: KeyRef<'_>) -> &Counters {
+        self.stats.of(key.number())
     }
 
     /// Reads keys from the shared store, in one round trip.
@@ -255,7 +289,8 @@ impl Core {
         }
     }
 
-    /// Stores values by hand: newer than every run under way. The shared store is asked once.
+    /// Stores values by hand: newer than every run under way. What cannot be stored replaces what was stored all the same. The shared
+    /// store is asked once to store and once to remove.
     ///
     /// # Errors
     ///
@@ -265,46 +300,70 @@ impl Core {
         T: Send + Sync + 'static,
         X: Face<T>,
     {
-        let mut keys = Vec::with_capacity(writes.len());
         let mut batch = Vec::with_capacity(writes.len());
+        let mut outdated = Vec::new();
         let mut failed = None;
         for Write { key, value, life } in writes {
             let Some(life) = life.filter(|_| !self.is_closed()) else {
-                self.remove(key.as_key(), strict).await?;
+                self.remove_local(key.as_key());
+                outdated.push(key);
                 continue;
             };
             let value = Arc::new(value);
             self.write_local(&key, value.clone(), face, life);
             match self.remote.as_ref().and_then(|remote| self.remote_write(&**remote, &key, face, &value, life, None)) {
-                Some(Ok(write)) => {
-                    batch.push(write);
-                    keys.push(key);
-                }
+                Some(Ok(write)) => batch.push((key, write)),
                 Some(Err(error)) => {
                     self.count_error(key.as_key(), "encoding", &error);
                     failed = Some(error);
+                    outdated.push(key);
                 }
                 None => {}
             }
         }
-        failed = self.send(&keys, &batch).await.err().or(failed);
+        if let Some(remote) = &self.remote {
+            failed = self.send(&**remote, batch, &mut outdated).await.err().or(failed);
+            failed = self.forget(&**remote, &outdated).await.err().or(failed);
+        }
         failed.filter(|_| strict).map_or(Ok(()), Err)
     }
 
-    async fn send(&self, keys: &[Key], batch: &[RemoteWrite]) -> Result<(), FmError> {
-        let (Some(remote), Some(first)) = (&self.remote, keys.first()) else { return Ok(()) };
-        match remote.store(batch).await {
+    /// Writes in one round trip; the keys of what was not stored come to the `outdated` ones.
+    async fn send(
+        &self,
+        remote: &dyn RemoteTier,
+        batch: Vec<(Key, RemoteWrite)>,
+        outdated: &mut Vec<Key>,
+    ) -> Result<(), FmError> {
+        let (keys, writes): (Vec<Key>, Vec<RemoteWrite>) = batch.into_iter().unzip();
+        let Some(first) = keys.first() else { return Ok(()) };
+        match remote.store(&writes).await {
             Ok(written) => {
-                for (key, written) in keys.iter().zip(written) {
+                for (key, written) in keys.into_iter().zip(written) {
                     self.count_written(key.as_key(), &[written]);
+                    if written == Written::TooLarge {
+                        outdated.push(key);
+                    }
                 }
                 Ok(())
             }
             Err(error) => {
                 self.count_error(first.as_key(), "write", &error);
                 // What was stored before must not come back when the store does.
-                let outdated: Vec<RemoteKey> = batch.iter().map(|write| write.key.clone()).collect();
-                remote.remove(&outdated).await;
+                outdated.extend(keys);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes keys from the shared store in one round trip.
+    async fn forget(&self, remote: &dyn RemoteTier, keys: &[Key]) -> Result<(), FmError> {
+        let Some(first) = keys.first() else { return Ok(()) };
+        let outdated: Vec<RemoteKey> = keys.iter().map(|key| self.remote_key(key.as_key())).collect();
+        match remote.remove(&outdated).await {
+            Removed::Now(_) => Ok(()),
+            Removed::Queued(error) => {
+                self.count_error(first.as_key(), "removal", &error);
                 Err(error)
             }
         }

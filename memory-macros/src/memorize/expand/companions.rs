@@ -148,7 +148,7 @@ impl Expansion<'_> {
         let private = &self.private;
         let krate = &self.config.krate;
         let returned = &self.returned;
-        let (spec, plan, key) = (self.spec(), self.plan(), self.given_key());
+        let (plan, key) = (self.plan(), self.given_key());
         let given = self.given();
         let names: Vec<Ident> = given.iter().map(|param| param.ident.clone()).collect();
         let inputs: Vec<TokenStream> = given.iter().map(|param| self.given_input(param)).collect();
@@ -177,7 +177,7 @@ impl Expansion<'_> {
                 "Removes the cached result of these arguments; whether it was there.",
                 false,
                 removed,
-                quote_spanned!(site()=> #before #private::#invalidate(#value, #spec, #key)),
+                quote_spanned!(site()=> #before #private::#invalidate(#value, #key)),
             ),
             companion(
                 "peek",
@@ -185,14 +185,14 @@ impl Expansion<'_> {
                 is_async,
                 option,
                 quote_spanned!(site()=> #before let __fm_key = #key;
-                    #private::#peek(#value, #spec, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited),
+                    #private::#peek(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited),
             ),
             companion(
                 "key",
                 "The exact key of these arguments, as stored.",
                 false,
                 quote!(#private::FmKey),
-                quote_spanned!(site()=> #before #private::key(#value, #spec, #key)),
+                quote_spanned!(site()=> #before #private::key(#value, #key)),
             ),
         ];
         if self.judge_needs_only(&given, receiver.is_some()) {
@@ -203,7 +203,7 @@ impl Expansion<'_> {
                 false,
                 stored,
                 quote_spanned!(site()=> #before let __fm_judge = #judge; let __fm_key = #key;
-                    #private::#put(#value, #spec, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value)),
+                    #private::#put(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value)),
             );
             primed.inputs.push(quote_spanned!(site()=> __fm_value: #returned));
             primed.names.push(Ident::new("__fm_value", site()));
