@@ -1,6 +1,7 @@
 //! Direct use of the cache in memory, and the engine's promises about runs.
 
 use std::{
+    collections::HashMap,
     error::Error,
     sync::{
         Arc,
@@ -106,6 +107,19 @@ async fn many_keys_are_read_and_written_in_order() {
     cache.set_many([("a", 1), ("b", 2)]).namespace("n").await.unwrap();
     assert_eq!(cache.get_many::<i32>(["b", "x", "a"]).namespace("n").await.unwrap(), [Some(2), None, Some(1)]);
     assert_eq!(cache.get_many::<i32>(["a"]).await.unwrap(), [None], "the namespace is part of the key");
+}
+
+#[tokio::test]
+async fn many_keys_are_taken_in_every_spelling() {
+    let cache = cache();
+    let owned = vec!["a".to_owned(), "b".to_owned()];
+    cache.set_many(HashMap::from([("a".to_owned(), 1)])).await.unwrap();
+    cache.set_many(vec![("b", 2)]).await.unwrap();
+    assert_eq!(cache.get_many::<i32>(&owned).await.unwrap(), [Some(1), Some(2)]);
+    assert_eq!(cache.get_many::<i32>(owned).await.unwrap(), [Some(1), Some(2)]);
+    assert_eq!(cache.get_many::<i32>(&["a", "b"]).await.unwrap(), [Some(1), Some(2)]);
+    let inferred: Vec<Option<i32>> = cache.get_many(["a", "b"]).await.unwrap();
+    assert_eq!(inferred, [Some(1), Some(2)]);
 }
 
 #[tokio::test]

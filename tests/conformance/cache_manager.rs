@@ -233,10 +233,13 @@ fn is_ours(cache: &FmCache, step: &Value) -> bool {
     step["raw_key"].as_str().is_none_or(|key| key.starts_with(&format!("{}:", cache.prefix())))
 }
 
+/// What marks a recorded value that stands for another; any other key is a key.
+const TAGS: [&str; 5] = ["$int", "$bigint", "$float", "$type", "$py"];
+
 /// The JSON value that a recorded one stands for; `None` where JSON has none that serde_json holds.
 fn json(value: &Value) -> Option<Value> {
     match value {
-        Value::Object(object) if object.keys().any(|key| key.starts_with('$')) => tagged(object),
+        Value::Object(object) if object.keys().any(|key| TAGS.contains(&key.as_str())) => tagged(object),
         Value::Object(object) => object
             .iter()
             .map(|(key, value)| Some((key.clone(), json(value)?)))

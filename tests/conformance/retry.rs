@@ -1,6 +1,11 @@
 //! `retry.json`: whole retried calls, with real `reqwest` errors under paused time.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    pin::pin,
+    sync::Mutex,
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use memory_core::{
     FmError, RetryError, Stop, Wait, default_retry, exponential_backoff, fixed, is_retryable_error, no_wait, retry,
@@ -55,7 +60,7 @@ async fn verdict(case: &Value) -> Verdict {
 
 /// The rules of the vectors' README.
 fn left_out(case: &Value) -> Option<&'static str> {
-    let (policy, script) = (&case["policy"], case["script"].as_array().map_or(&[][..], Vec::as_slice));
+    let (policy, script) = (&case["policy"], reached(case));
     let permanent = ["DecodingError", "TooManyRedirects", "UnsupportedProtocol", "LocalProtocolError"];
     let raised = ["KeyboardInterrupt", "asyncio.CancelledError", "CancelledError", "SystemExit", "GeneratorExit"];
     let of = |kind: &str, names: &[&str]| {
@@ -70,8 +75,8 @@ fn left_out(case: &Value) -> Option<&'static str> {
         () if policy["retry_on"] == "raises" => "Python-only: a predicate that raises",
         () if script.iter().any(|outcome| outcome.get("try_again").is_some()) => "Python-only: `try_again`",
         () if of("other_error", &raised) => "Python-only: exceptions that end the program or the task",
-        () if of("network_error", &permanent) => "known bug: permanent errors retried",
-        () if script.iter().any(|outcome| outcome["status"].as_u64() >= Some(600)) => {
+        () if is_by_type(policy) && of("network_error", &permanent) => "known bug: permanent errors retried",
+        () if is_by_type(policy) && script.iter().any(|outcome| outcome["status"].as_u64() >= Some(600)) => {
             "known bug: 600 and above retried"
         }
         () if negative && case["sleeps"].as_array().is_some_and(|sleeps| sleeps.iter().any(is_negative)) => {
@@ -79,6 +84,21 @@ fn left_out(case: &Value) -> Option<&'static str> {
         }
         () => return None,
     })
+}
+
+/// The part of the script that the original came to.
+fn reached(case: &Value) -> &[Value] {
+    let script = case["script"].as_array().map_or(&[][..], Vec::as_slice);
+    let calls = case["calls"].as_u64().and_then(|calls| usize::try_from(calls).ok());
+    &script[..calls.unwrap_or(script.len()).min(script.len())]
+}
+
+/// Whether the error's type decides, and so the original's opinion of it matters.
+fn is_by_type(policy: &Value) -> bool {
+    match policy["retry_on"].as_str() {
+        None => policy["via"] != "retry",
+        Some(name) => matches!(name, "default" | "result_is_none_or_default" | "status_429_or_5xx"),
+    }
 }
 
 fn is_negative(wait: &Value) -> bool {
@@ -188,7 +208,9 @@ impl Run {
     }
 
     fn call_blocking(&self) -> Result<Value, CallError> {
-        let (outcome, _) = self.begin();
+        let (outcome, took) = self.begin();
+        // One poll moves the paused clock, as far as a blocking call can.
+        let _ = pin!(tokio::time::advance(took)).poll(&mut Context::from_waker(Waker::noop()));
         self.end(&outcome)
     }
 
@@ -391,10 +413,10 @@ fn described(outcome: &Result<Value, CallError>) -> Value {
     }
 }
 
-/// Rows of an outcome and whether the default predicate retries it.
+/// Rows of an outcome and whether the default predicate retries it, in a list wherever it stands in the case.
 fn predicate_table(case: &Value) -> Verdict {
-    let rows = case.as_object().into_iter().flat_map(|case| case.values()).find_map(Value::as_array);
-    let judged: Vec<(&Value, bool, bool)> = rows.into_iter().flatten().filter_map(row).collect();
+    let mut judged = Vec::new();
+    collect_rows(case, &mut judged);
     if judged.is_empty() {
         return Verdict::LeftOut("a case without a policy or a table of outcomes");
     }
@@ -404,13 +426,28 @@ fn predicate_table(case: &Value) -> Verdict {
     }
 }
 
-/// An outcome, what is recorded of it and what is so here; `None` where the rules leave it out.
-fn row(row: &Value) -> Option<(&Value, bool, bool)> {
+/// An outcome, what is recorded of it and what is so here.
+type Judged<'a> = (&'a Value, bool, bool);
+
+fn collect_rows<'a>(value: &'a Value, judged: &mut Vec<Judged<'a>>) {
+    if let Some(row) = fields(value).find_map(Value::as_bool).and_then(|expected| row(value, expected)) {
+        judged.extend(row);
+    } else {
+        fields(value).for_each(|inner| collect_rows(inner, judged));
+    }
+}
+
+/// What is inside a list or an object.
+fn fields(value: &Value) -> impl Iterator<Item = &Value> {
+    let listed = value.as_array().into_iter().flatten();
+    listed.chain(value.as_object().into_iter().flat_map(|object| object.values()))
+}
+
+/// `None` where this is no row, `Some(None)` where the rules leave it out.
+fn row(row: &Value, expected: bool) -> Option<Option<Judged<'_>>> {
     let kinds = ["network_error", "timeout", "status", "other_error"];
     let is_outcome = |value: &&Value| kinds.iter().any(|kind| value.get(*kind).is_some());
-    let fields = || row.as_object().into_iter().flat_map(|row| row.values());
-    let outcome = std::iter::once(row).chain(fields()).find(is_outcome)?;
-    let expected = fields().find_map(Value::as_bool)?;
+    let outcome = std::iter::once(row).chain(fields(row)).find(is_outcome)?;
     let alone = json!({ "policy": {}, "script": [outcome] });
-    left_out(&alone).is_none().then(|| (outcome, expected, is_retryable_error(&CallError::of(outcome))))
+    Some(left_out(&alone).is_none().then(|| (outcome, expected, is_retryable_error(&CallError::of(outcome)))))
 }

@@ -25,18 +25,21 @@ struct User {
 #[derive(Debug)]
 enum AppError {
     NotFound,
-    Cache(FmError),
+    Shared(FmError),
 }
 
 impl From<FmError> for AppError {
     fn from(error: FmError) -> Self {
-        Self::Cache(error)
+        Self::Shared(error)
     }
 }
 
 impl std::fmt::Display for AppError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("app error")
+        match self {
+            Self::NotFound => f.write_str("not found"),
+            Self::Shared(error) => error.fmt(f),
+        }
     }
 }
 
@@ -46,7 +49,7 @@ impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND.into_response(),
-            Self::Cache(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Self::Shared(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         }
     }
 }

@@ -17,16 +17,19 @@ async fn two(a: String, b: String) -> (String, String) {
 }
 
 #[memorize]
+#[allow(dead_code)]
 async fn lists(a: Vec<String>, b: Vec<String>) -> usize {
     a.len() + b.len()
 }
 
 #[memorize]
+#[allow(dead_code)]
 async fn options(a: Option<u8>, b: Option<Option<u8>>) -> u8 {
     a.or(b.flatten()).unwrap_or_default()
 }
 
 #[memorize]
+#[allow(dead_code)]
 async fn floats(x: f64) -> f64 {
     x
 }
@@ -37,6 +40,7 @@ async fn map(map: HashMap<String, u32>) -> usize {
 }
 
 #[memorize]
+#[allow(dead_code)]
 async fn set(set: HashSet<u32>) -> usize {
     set.len()
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt::Display, marker::PhantomData, sync::Arc};
 
 use async_trait::async_trait;
-use memory_core::{FmCacheManager, memorize};
+use memory_core::{FmCacheManager, default_retry, memorize};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::Instrument;
 
@@ -272,6 +272,7 @@ async fn arguments_may_be_borrowed_or_patterns() {
 }
 
 #[memorize(skip(runs))]
+#[allow(dead_code)]
 fn sync_one(id: u32, runs: Runs) -> Option<u32> {
     runs.begin();
     (id > 0).then_some(id)
@@ -352,6 +353,33 @@ async fn instrument_is_inside_whichever_is_written_first_and_the_callers_span_is
     alone(async {
         assert!(!instrument_first::invalidate(1).await.unwrap() && !memorize_first::invalidate(1).await.unwrap());
         assert_eq!(FmCacheManager::stats().runs, 0);
+    })
+    .await;
+}
+
+#[default_retry(wait_min = 0, wait_max = 0)]
+#[memorize(skip(runs))]
+async fn retry_first(id: u32, runs: Runs) -> std::io::Result<u32> {
+    if runs.begin() < 3 { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(id) }
+}
+
+#[memorize(skip(runs))]
+#[default_retry(wait_min = 0, wait_max = 0)]
+async fn retry_last(id: u32, runs: Runs) -> std::io::Result<u32> {
+    if runs.begin() < 3 { Err(std::io::ErrorKind::ConnectionReset.into()) } else { Ok(id) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn memorize_is_outside_of_retry_whichever_is_written_first() {
+    alone(async {
+        for _ in 0..2 {
+            let runs = Runs::default();
+            assert_eq!(retry_first(1, runs.clone()).await.unwrap(), 1);
+            assert_eq!(retry_last(1, runs.clone()).await.unwrap(), 1);
+        }
+        let stats = FmCacheManager::stats();
+        assert_eq!((stats.runs, stats.failures, stats.hits), (2, 0, 2), "a run is all attempts together");
+        assert!(retry_first::invalidate(1).await.unwrap() && retry_last::invalidate(1).await.unwrap());
     })
     .await;
 }

@@ -8,6 +8,7 @@ mod companions;
 mod context;
 mod failures;
 mod handlers;
+mod hostile;
 mod invalidation;
 mod kept;
 mod keys;

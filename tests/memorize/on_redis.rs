@@ -16,7 +16,7 @@ use crate::{
 /// A process of its own: another cache with the same prefix.
 async fn process(server: &RedisServer) -> FmCache {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let backend = FmRedisBackend::connect(&server.url()).unwrap();
+    let backend = FmRedisBackend::connect(server.url()).unwrap();
     let cache = FmCacheManager::builder(backend).prefix("app").build().unwrap();
     eventually(Duration::from_secs(5), "values are cached", || async {
         let key = format!("probe-{}", NEXT.fetch_add(1, Ordering::Relaxed));
@@ -145,13 +145,11 @@ async fn bytes_that_are_damaged_or_of_another_key_are_a_miss_that_is_written_ane
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let truncated = &good[..good.len() - 1];
-    let mut expected = 13;
-    for damage in [b"" as &[u8], b"junk", &flipped, truncated, &other] {
+    for (expected, damage) in (13..).zip([b"" as &[u8], b"junk", &flipped, truncated, &other]) {
         let _: () = server.run(&[b"SET", one.as_bytes(), damage]);
         assert_eq!(cache.scope(number(10, runs.clone())).await, expected, "{damage:?}");
         cache.settle().await;
         assert_eq!(cache.scope(number(10, runs.clone())).await, expected, "written anew");
-        expected += 1;
     }
     assert!(cache.stats().undecodable >= 4, "{:?}", cache.stats());
 }

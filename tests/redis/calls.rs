@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use memory_core::{FmCache, FmCacheManager, FmError};
+use memory_core::{FmCache, FmCacheManager, FmError, memorize};
 use memory_redis::FmRedisBackend;
 
 use crate::{
@@ -135,6 +135,11 @@ async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
     }
 }
 
+#[memorize(expire = 60)]
+async fn doubled(number: u64) -> u64 {
+    number * 2
+}
+
 #[tokio::test]
 async fn strict_calls_tell_of_an_outage_and_others_do_not() {
     let mut server = RedisServer::start();
@@ -148,11 +153,14 @@ async fn strict_calls_tell_of_an_outage_and_others_do_not() {
         cache.remove("k").strict().await.unwrap_err(),
         cache.clear().strict().await.unwrap_err(),
         cache.clear_namespace("n").strict().await.unwrap_err(),
+        doubled::on(&cache).put(1, 2).strict().await.unwrap_err(),
+        doubled::on(&cache).invalidate(1).strict().await.unwrap_err(),
     ] {
         assert!(error.is_backend(), "{error}");
     }
     assert_eq!(cache.get::<u32>("k").await.unwrap(), None);
     cache.set("k", 3_u32).await.unwrap();
+    doubled::on(&cache).put(1, 2).await.unwrap();
     assert!(!cache.remove("k").await.unwrap());
     assert_eq!(cache.clear().await.unwrap(), 0);
 }

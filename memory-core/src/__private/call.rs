@@ -1,11 +1,14 @@
 //! What the expansion of `#[memorize]` calls. See `memory-macros/src/memorize` for the other side.
 
-use std::{fmt, future::Future};
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+};
 
 use crate::{
     FmCache, FmError,
     cache::{
-        Job, Remove, Topic, Turn, Write, block_on,
+        Job, Put, Remove, Topic, Turn, Write, block_on,
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
         with_current,
     },
@@ -278,28 +281,33 @@ pub fn peek_blocking<S: Outcome, X>(
 ///
 /// # Errors
 ///
-/// An expiry that is no length of time; an argument that failed to serialise.
-pub async fn put<S, X>(
+/// When awaited: an expiry that is no length of time; an argument that failed to serialise.
+pub fn put<S, X>(
     cache: Option<&FmCache>,
     key: KeyBuf,
     shape: S,
     face: X,
     judge: impl FnOnce(&S::Return) -> Verdict,
     value: S::Return,
-) -> Result<(), FmError>
+) -> Put
 where
     S: Outcome,
     X: Face<S::Stored>,
 {
     // What is left of such a key may be another call's too.
     if let Some(failure) = key.failure() {
-        return Err(FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
+        return Put::refused(FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
     }
     let cache = chosen(cache);
     let verdict = judge(&value);
-    let Split::Value(value) = shape.split(value) else { return Ok(()) };
-    let Some(life) = cache.core().life(verdict)? else { return Ok(()) };
-    cache.core().write(vec![Write { key: key.to_key(), value, life: Some(life) }], face, false).await
+    let Split::Value(value) = shape.split(value) else { return Put::nothing() };
+    let life = match cache.core().life(verdict) {
+        Ok(Some(life)) => life,
+        Ok(None) => return Put::nothing(),
+        Err(error) => return Put::refused(error),
+    };
+    let write = Write { key: key.to_key(), value, life: Some(life) };
+    Put::new(move |strict| Box::pin(async move { cache.core().write(vec![write], face, strict).await }))
 }
 
 /// Stores a value in memory as if the synchronous function had returned it.
@@ -320,7 +328,11 @@ where
     X: Face<S::Stored>,
 {
     let cache = chosen(cache);
-    if is_local(&cache, &key) { block_on(put(Some(&cache), key, shape, face, judge, value)) } else { Ok(()) }
+    if is_local(&cache, &key) {
+        block_on(put(Some(&cache), key, shape, face, judge, value).into_future())
+    } else {
+        Ok(())
+    }
 }
 
 /// The exact text of a key.

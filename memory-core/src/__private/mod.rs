@@ -36,7 +36,7 @@ pub use self::{
 pub use crate::{
     backend::BoxFuture,
     cache::{
-        FmCache,
+        FmCache, Put,
         outcome::{BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
     },
     codec::{Damage, Meta},

@@ -348,6 +348,21 @@ impl<T: Clone> Copies<'_, T> {
     }
 }
 
+/// An extractor that is not `Clone` itself, but may be duplicated with what it holds.
+pub trait DuplicateInside {
+    type Of;
+    fn duplicate(self) -> Duplicate<Self::Of>;
+}
+
+/// By value, so that method lookup finds it before the others.
+#[cfg(feature = "axum")]
+impl<T: Clone> DuplicateInside for Copies<'_, axum::extract::Path<T>> {
+    type Of = axum::extract::Path<T>;
+    fn duplicate(self) -> Duplicate<Self::Of> {
+        Duplicate(axum::extract::Path(self.0.0.clone()))
+    }
+}
+
 pub trait CannotDuplicate {
     type Of;
     fn duplicate(&self) -> NotClone<Self::Of>;

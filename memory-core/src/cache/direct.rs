@@ -4,6 +4,7 @@ use std::{
     any::type_name,
     borrow::Cow,
     error::Error,
+    fmt,
     future::{Future, IntoFuture},
     marker::PhantomData,
 };
@@ -436,6 +437,52 @@ impl<'a> IntoFuture for Remove<'a> {
             };
             cache.core().remove(key.as_key(), self.strict).await
         })
+    }
+}
+
+/// A write by the companion of a memorized function, `get_user::put(42, user)`; await it.
+#[must_use = "nothing is stored until it is awaited"]
+pub struct Put {
+    start: Result<Option<StartPut>, FmError>,
+    strict: bool,
+}
+
+/// Takes whether the write is strict.
+type StartPut = Box<dyn FnOnce(bool) -> BoxFuture<'static, Result<(), FmError>> + Send>;
+
+impl Put {
+    pub(crate) fn new(start: impl FnOnce(bool) -> BoxFuture<'static, Result<(), FmError>> + Send + 'static) -> Self {
+        Self { start: Ok(Some(Box::new(start))), strict: false }
+    }
+
+    /// The function's own rules leave this value out.
+    pub(crate) fn nothing() -> Self {
+        Self { start: Ok(None), strict: false }
+    }
+
+    pub(crate) fn refused(error: FmError) -> Self {
+        Self { start: Err(error), strict: false }
+    }
+
+    strict!(strict);
+}
+
+impl fmt::Debug for Put {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Put").field("strict", &self.strict).finish_non_exhaustive()
+    }
+}
+
+impl IntoFuture for Put {
+    type Output = Result<(), FmError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        match self.start {
+            Ok(Some(start)) => start(self.strict),
+            Ok(None) => Box::pin(async { Ok(()) }),
+            Err(error) => Box::pin(async { Err(error) }),
+        }
     }
 }
 

@@ -28,7 +28,7 @@ use std::{
 pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
 pub(crate) use context::Context;
-pub use direct::{ClearMany, Compute, Get, GetMany, Remove, Set, SetMany};
+pub use direct::{ClearMany, Compute, Get, GetMany, Put, Remove, Set, SetMany};
 pub(crate) use engine::{Job, Turn};
 #[cfg(feature = "axum")]
 pub use layer::{FmCacheLayer, FmCacheService};

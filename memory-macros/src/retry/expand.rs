@@ -157,7 +157,7 @@ impl Expansion<'_> {
             quote_spanned! {span=>
                 let #fresh = {
                     #[allow(unused_imports)]
-                    use #private::CannotDuplicate as _;
+                    use #private::{CannotDuplicate as _, DuplicateInside as _};
                     #private::owned(#private::Copies(&#original).duplicate())
                 };
             }

@@ -169,6 +169,7 @@ impl Expansion<'_> {
         let Cache { before, value } = cache;
         let (invalidate, peek, put) = (engine("invalidate"), engine("peek"), engine("put"));
         let option = result(quote!(#private::std::option::Option<#returned>));
+        let stored = if is_async { quote!(#private::Put) } else { result(quote!(())) };
         let removed = if is_async { quote!(#private::Remove) } else { result(quote!(#private::std::primitive::bool)) };
         let mut all = vec![
             companion(
@@ -199,10 +200,10 @@ impl Expansion<'_> {
             let mut primed = companion(
                 "put",
                 "Stores a result for these arguments, by the function's own rules.",
-                is_async,
-                result(quote!(())),
+                false,
+                stored,
                 quote_spanned!(site()=> #before let __fm_judge = #judge; let __fm_key = #key;
-                    #private::#put(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value) #awaited),
+                    #private::#put(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value)),
             );
             primed.inputs.push(quote_spanned!(site()=> __fm_value: #returned));
             primed.names.push(Ident::new("__fm_value", site()));

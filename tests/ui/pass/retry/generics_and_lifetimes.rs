@@ -2,11 +2,18 @@
 
 use std::{borrow::Cow, error::Error, fmt::Display, future::Future, io, pin::Pin};
 
+use axum::extract::Path;
 use memory_core::retry;
 
 #[retry]
 async fn opaque<T: Display + Clone>(value: T) -> Result<impl Display, io::Error> {
     Ok(value)
+}
+
+/// `Path` itself is not `Clone`.
+#[retry]
+async fn extracted(Path((id, name)): Path<(u64, String)>) -> Result<(u64, String), io::Error> {
+    Ok((id, name))
 }
 
 #[retry]
@@ -51,6 +58,7 @@ fn send<T: Send>(value: T) -> T {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     assert_eq!(send(opaque(7)).await.unwrap().to_string(), "7");
+    assert_eq!(send(extracted(Path((7, "a".to_owned())))).await.unwrap(), (7, "a".to_owned()));
     assert_eq!(send(borrowed("a")).await.unwrap(), "a");
     assert_eq!(send(elided("abc")).await.unwrap(), "bc");
     assert_eq!(coerced(false).await.unwrap().to_string(), "1");
