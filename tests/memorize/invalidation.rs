@@ -67,7 +67,7 @@ async fn a_call_after_an_invalidation_does_not_join_the_run_from_before() {
 async fn what_is_put_or_refreshed_during_a_run_stays() {
     let runs = Runs::default();
     alone(async {
-        assert_eq!(amid(&runs, slow::put(10, 99)).await.0, 11);
+        assert_eq!(amid(&runs, async { slow::put(10, 99).await }).await.0, 11);
         assert_eq!(slow::peek(10).await.unwrap(), Some(99));
         slow::invalidate(10).await.unwrap();
         runs.take();
