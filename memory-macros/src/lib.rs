@@ -148,7 +148,8 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Every argument is part of the key, as are type and const parameters and `Self`; an argument that can't be is a compile
 /// error. An argument is `Serialize`, `CacheKey` or one of axum's `Path`, `Query`, `Json`, `Form` and `Extension` around such
 /// a type. An argument spelled `State<..>` and proved by type to be axum's is never part of the key.
-/// Sets without an order (`HashSet`) are keyed in the order in which they iterate: prefer `BTreeSet`.
+/// A `HashSet` argument of `Ord` elements is sorted first; one inside another type is keyed in the order in which it
+/// iterates, so that equal ones may miss: prefer `BTreeSet` there.
 ///
 /// In `key`, `refresh_if` and the like the arguments are used by value without being moved.
 ///
