@@ -2,6 +2,7 @@
 
 mod blocking;
 mod builder;
+mod calls;
 mod context;
 mod direct;
 mod engine;
@@ -27,9 +28,9 @@ use std::{
 
 pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
+pub use calls::{ClearMany, Compute, Get, GetMany, Put, Remove, Set, SetMany};
 pub(crate) use context::Context;
 pub(crate) use direct::Chosen;
-pub use direct::{ClearMany, Compute, Get, GetMany, Put, Remove, Set, SetMany};
 pub(crate) use engine::{Job, Turn};
 #[cfg(feature = "axum")]
 pub use layer::{FmCacheLayer, FmCacheService};
