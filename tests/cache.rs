@@ -267,6 +267,15 @@ async fn scopes_keep_tests_apart_and_reach_into_runs() {
     assert_eq!(yours.get::<i32>("k").await.unwrap(), None);
 }
 
+#[tokio::test]
+async fn a_call_uses_the_cache_of_the_scope_it_is_awaited_in() {
+    let cache = cache();
+    let write = FmCacheManager::set("late", 1);
+    cache.scope(write).await.unwrap();
+    assert_eq!(cache.scope(FmCacheManager::get::<i32>("late")).await.unwrap(), Some(1));
+    assert!(cache.scope(FmCacheManager::remove("late")).await.unwrap());
+}
+
 /// How often something ran.
 #[derive(Clone, Default)]
 struct Runs(Arc<AtomicU32>);

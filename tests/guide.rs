@@ -467,6 +467,9 @@ async fn the_client_speaks_to_an_upstream() {
     let error = upstream.get_raw("missing").await.unwrap_err();
     assert!(matches!(error, FmClientError::Status(_)), "{error:?}");
     assert!(std::error::Error::source(&error).is_some());
+    // The `reqwest` that errors are judged by works out of the box, too.
+    let plain = memory_core::reqwest::Client::new();
+    assert_eq!(plain.get(format!("http://{address}/text")).send().await.unwrap().text().await.unwrap(), "plain");
     upstream.aclose().await;
     assert!(matches!(upstream.get_raw("data").await, Err(FmClientError::Closed)));
     upstream.start().await.unwrap();

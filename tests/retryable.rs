@@ -184,7 +184,6 @@ async fn statuses_are_added_to_the_default() {
 /// What a request to an upstream that answers `answer` ends with, its body decoded as JSON.
 async fn request(answer: &'static [u8]) -> reqwest::Error {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {

@@ -25,7 +25,26 @@ pub struct FmError {
 struct Inner {
     kind: Kind,
     message: Cow<'static, str>,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Box<dyn Cause>>,
+}
+
+/// What an error is about: an error, or something that holds one without being one itself (`anyhow::Error`).
+trait Cause: Send + Sync {
+    fn error(&self) -> &(dyn Error + 'static);
+}
+
+impl Cause for Box<dyn Error + Send + Sync> {
+    fn error(&self) -> &(dyn Error + 'static) {
+        &**self
+    }
+}
+
+struct Held<E>(E);
+
+impl<E: AsRef<dyn Error + Send + Sync> + Send + Sync> Cause for Held<E> {
+    fn error(&self) -> &(dyn Error + 'static) {
+        self.0.as_ref()
+    }
 }
 
 /// What went wrong, for this crate and its backends.
@@ -63,7 +82,15 @@ impl FmError {
         message: impl Into<Cow<'static, str>>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { kind, message: message.into(), source: Some(source.into()) }) }
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: Some(Box::new(source.into())) }) }
+    }
+
+    /// With a source that is only reachable by reference.
+    pub(crate) fn with_held_source<E>(kind: Kind, message: impl Into<Cow<'static, str>>, source: E) -> Self
+    where
+        E: AsRef<dyn Error + Send + Sync> + Send + Sync + 'static,
+    {
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: Some(Box::new(Held(source))) }) }
     }
 
     #[doc(hidden)]
@@ -112,8 +139,8 @@ impl fmt::Debug for FmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("FmError");
         out.field("kind", &self.inner.kind).field("message", &self.inner.message);
-        if let Some(source) = &self.inner.source {
-            out.field("source", source);
+        if let Some(source) = self.source() {
+            out.field("source", &source);
         }
         out.finish()
     }
@@ -121,6 +148,6 @@ impl fmt::Debug for FmError {
 
 impl Error for FmError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.inner.source.as_deref().map(|source| source as &(dyn Error + 'static))
+        self.inner.source.as_ref().map(|source| source.error())
     }
 }

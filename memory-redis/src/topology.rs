@@ -53,7 +53,7 @@ impl Topology {
 fn choose_crypto() {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // An error means that somebody else has chosen in the meantime.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
 }
 

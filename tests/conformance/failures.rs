@@ -54,7 +54,6 @@ pub(crate) fn status_error(status: u16) -> Option<reqwest::Error> {
 
 impl Upstream {
     fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
         let (closed, garbage, hangs, refused) = runtime.block_on(async {

@@ -64,7 +64,7 @@ async fn what_one_process_computes_another_one_finds_under_the_exact_key() {
     assert!(there.scope(async { user::invalidate(7, "Ann: {é}").await }).await.unwrap());
     assert_eq!(here.scope(user::peek(7, "Ann: {é}")).await.unwrap(), None);
     assert!(!exists(&server, key.as_str()));
-    there.scope(user::put(7, "Ann: {é}", Ok(Some("put".to_owned())))).await.unwrap();
+    there.scope(async { user::put(7, "Ann: {é}", Ok(Some("put".to_owned()))).await }).await.unwrap();
     assert_eq!(here.scope(user(7, "Ann: {é}", runs.clone())).await, Ok(Some("put".to_owned())));
     assert_eq!(runs.take(), 0);
 }
@@ -261,7 +261,7 @@ async fn many_callers_over_redis_are_one_run_and_a_dead_redis_costs_no_call() {
     server.kill();
     assert_eq!(calls(2).await, [3; 1000]);
     assert!(!cache.scope(async { number::invalidate(2).await }).await.unwrap());
-    cache.scope(number::put(2, 1)).await.unwrap();
+    cache.scope(async { number::put(2, 1).await }).await.unwrap();
     let refused = cache.scope(async { number::invalidate(2).strict().await }).await.unwrap_err();
     assert!(refused.is_backend(), "{refused}");
 }

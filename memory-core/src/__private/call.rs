@@ -8,7 +8,7 @@ use std::{
 use crate::{
     FmCache, FmError,
     cache::{
-        Job, Put, Remove, Topic, Turn, Write, block_on,
+        Chosen, Job, Put, Remove, Topic, Turn, Write, block_on,
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
         with_current,
     },
@@ -228,7 +228,7 @@ fn chosen(cache: Option<&FmCache>) -> FmCache {
 
 /// Removes the entry of a key.
 pub fn invalidate(cache: Option<&FmCache>, key: KeyBuf) -> Remove<'static> {
-    Remove::key(chosen(cache), key.to_key())
+    Remove::key(Chosen::new(cache), key.to_key())
 }
 
 /// Removes the entry of a key, from memory.
@@ -295,19 +295,21 @@ where
     X: Face<S::Stored>,
 {
     // What is left of such a key may be another call's too.
-    if let Some(failure) = key.failure() {
-        return Put::refused(FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
-    }
-    let cache = chosen(cache);
+    let failure = key
+        .failure()
+        .map(|failure| FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
     let verdict = judge(&value);
-    let Split::Value(value) = shape.split(value) else { return Put::nothing() };
-    let life = match cache.core().life(verdict) {
-        Ok(Some(life)) => life,
-        Ok(None) => return Put::nothing(),
-        Err(error) => return Put::refused(error),
-    };
-    let write = Write { key: key.to_key(), value, life: Some(life) };
-    Put::new(move |strict| Box::pin(async move { cache.core().write(vec![write], face, strict).await }))
+    let (cache, key, split) = (Chosen::new(cache), key.to_key(), shape.split(value));
+    let value = if let Split::Value(value) = split { Some(value) } else { None };
+    Put::new(move |strict| async move {
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let Some(value) = value else { return Ok(()) };
+        let cache = cache.resolve();
+        let Some(life) = cache.core().life(verdict)? else { return Ok(()) };
+        cache.core().write(vec![Write { key, value, life: Some(life) }], face, strict).await
+    })
 }
 
 /// Stores a value in memory as if the synchronous function had returned it.

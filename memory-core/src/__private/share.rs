@@ -4,7 +4,7 @@ use std::{convert::Infallible, error::Error, marker::PhantomData};
 
 use crate::{
     cache::outcome::{AsSource as BySource, Share},
-    error::FmError,
+    error::{FmError, Kind},
 };
 
 /// A type of failure, to ask what it can do.
@@ -21,6 +21,9 @@ impl<F> Copy for Failure<F> {}
 /// Each waiter gets a clone.
 #[derive(Clone, Copy)]
 pub struct ByClone;
+/// Everybody gets an [`FmError`] that holds the failure as its source.
+#[derive(Clone, Copy)]
+pub struct ByReference;
 /// It can't be shared.
 #[derive(Clone, Copy)]
 pub struct Alone;
@@ -34,9 +37,21 @@ pub trait ShareByClone {
     }
 }
 
-impl<F: Clone + Send + Sync + 'static> ShareByClone for &Failure<F> {}
+impl<F: Clone + Send + Sync + 'static> ShareByClone for &&Failure<F> {}
 
-/// Second choice.
+/// Second choice: as the next, but the source is the failure itself and not what it converts to, which may hide its type
+/// (`anyhow::Error`).
+pub trait ShareByReference {
+    /// How this failure is shared.
+    #[inline]
+    fn share(&self) -> ByReference {
+        ByReference
+    }
+}
+
+impl<F> ShareByReference for &Failure<F> where F: From<FmError> + AsRef<dyn Error + Send + Sync> + Send + Sync + 'static {}
+
+/// Third choice.
 pub trait ShareByMessage {
     /// How this failure is shared.
     #[inline]
@@ -68,6 +83,22 @@ impl<F: Clone + Send + Sync + 'static> Share<F> for ByClone {
 
     fn failure(self, shared: &F) -> F {
         shared.clone()
+    }
+}
+
+impl<F> Share<F> for ByReference
+where
+    F: From<FmError> + AsRef<dyn Error + Send + Sync> + Send + Sync + 'static,
+{
+    type Shared = FmError;
+
+    fn share(self, failure: F) -> (F, Option<FmError>) {
+        let shared = FmError::with_held_source(Kind::Run, BySource::MESSAGE, failure);
+        (F::from(shared.clone()), Some(shared))
+    }
+
+    fn failure(self, shared: &FmError) -> F {
+        F::from(shared.clone())
     }
 }
 
@@ -113,14 +144,14 @@ mod tests {
 
     #[test]
     fn a_failure_that_is_clone_is_cloned() {
-        let way: ByClone = (&&failure::<String>()).share();
+        let way: ByClone = (&&&failure::<String>()).share();
         let (first, shared) = way.share("down".to_owned());
         assert_eq!((first.as_str(), Share::<String>::failure(way, &shared.unwrap()).as_str()), ("down", "down"));
     }
 
     #[test]
     fn a_failure_that_takes_ours_becomes_a_source() {
-        let way: BySource = (&&failure::<FromOurs>()).share();
+        let way: BySource = (&&&failure::<FromOurs>()).share();
         let (first, shared) = way.share(FromOurs("down".to_owned()));
         let waiter: FromOurs = way.failure(&shared.unwrap());
         assert_eq!((first.0.as_str(), waiter.0.as_str()), ("down", "down"));
@@ -128,8 +159,8 @@ mod tests {
 
     #[test]
     fn any_other_failure_stays_with_its_run() {
-        let way: Alone = (&&failure::<io::Error>()).share();
+        let way: Alone = (&&&failure::<io::Error>()).share();
         assert!(way.share(io::Error::other("down")).1.is_none());
-        let _: Alone = (&&failure::<std::rc::Rc<str>>()).share();
+        let _: Alone = (&&&failure::<std::rc::Rc<str>>()).share();
     }
 }

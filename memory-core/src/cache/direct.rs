@@ -12,7 +12,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    FmCache, Job, Turn, Write,
+    FmCache, FmCacheManager, Job, Turn, Write,
     life::{Life, check_jitter},
     outcome::{AsSource, Computed, Portable, Verdict},
 };
@@ -23,17 +23,63 @@ use crate::{
     time::{IntoDuration, IntoExpiry},
 };
 
+/// The cache of a call: a given one, or whichever is the current one when the call is awaited.
+#[derive(Clone, Debug)]
+pub(crate) struct Chosen(Option<FmCache>);
+
+impl Chosen {
+    /// `None`: the current one.
+    pub(crate) fn new(cache: Option<&FmCache>) -> Self {
+        Self(cache.cloned())
+    }
+
+    /// To be asked inside the call's future, so that a scope around it counts.
+    pub(crate) fn resolve(self) -> FmCache {
+        self.0.unwrap_or_else(FmCacheManager::current)
+    }
+
+    pub(super) fn get<'a, T>(self, key: impl Into<Cow<'a, str>>) -> Get<'a, T> {
+        Get { place: Place::new(self, key), strict: false, value: PhantomData }
+    }
+
+    pub(super) fn get_many<'a, T>(self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> GetMany<'a, T> {
+        let names = keys.into_iter().map(|key| key.as_ref().to_owned()).collect();
+        GetMany { cache: self, names, namespace: None, value: PhantomData }
+    }
+
+    pub(super) fn set<'a, T>(self, key: impl Into<Cow<'a, str>>, value: T) -> Set<'a, T> {
+        Set { place: Place::new(self, key), value, settings: Settings::default() }
+    }
+
+    pub(super) fn set_many<'a, T>(self, entries: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> SetMany<'a, T> {
+        let entries = entries.into_iter().map(|(key, value)| (key.as_ref().to_owned(), value)).collect();
+        SetMany { cache: self, entries, namespace: None, settings: Settings::default() }
+    }
+
+    pub(super) fn remove<'a>(self, key: impl Into<Cow<'a, str>>) -> Remove<'a> {
+        Remove { target: Target::Place(Place::new(self, key)), strict: false }
+    }
+
+    pub(super) fn clear(self, group: Group) -> ClearMany {
+        ClearMany { cache: self, group, strict: false }
+    }
+
+    pub(super) fn compute<'a, T, E, F>(self, key: impl Into<Cow<'a, str>>, compute: F) -> Compute<'a, T, E, F> {
+        Compute { place: Place::new(self, key), compute, settings: Settings::default(), result: PhantomData }
+    }
+}
+
 /// Where a direct call points: a name, in a namespace or in none.
 #[derive(Clone, Debug)]
 struct Place<'a> {
-    cache: FmCache,
+    cache: Chosen,
     name: Cow<'a, str>,
     namespace: Option<Cow<'a, str>>,
 }
 
 impl<'a> Place<'a> {
-    fn new(cache: &FmCache, name: impl Into<Cow<'a, str>>) -> Self {
-        Self { cache: cache.clone(), name: name.into(), namespace: None }
+    fn new(cache: Chosen, name: impl Into<Cow<'a, str>>) -> Self {
+        Self { cache, name: name.into(), namespace: None }
     }
 
     fn key(&self) -> Key {
@@ -63,7 +109,7 @@ impl FmCache {
     /// # assert_eq!(hit, None); Ok(()) }
     /// ```
     pub fn get<'a, T>(&self, key: impl Into<Cow<'a, str>>) -> Get<'a, T> {
-        Get { place: Place::new(self, key), strict: false, value: PhantomData }
+        Chosen::new(Some(self)).get(key)
     }
 
     /// The values stored under many keys, in their order, in one round trip.
@@ -82,12 +128,7 @@ impl FmCache {
     /// # Ok(()) }
     /// ```
     pub fn get_many<'a, T>(&self, keys: impl IntoIterator<Item = impl AsRef<str>>) -> GetMany<'a, T> {
-        GetMany {
-            cache: self.clone(),
-            names: keys.into_iter().map(|key| key.as_ref().to_owned()).collect(),
-            namespace: None,
-            value: PhantomData,
-        }
+        Chosen::new(Some(self)).get_many(keys)
     }
 
     /// Stores `value` under `key`; newer than every computation under way.
@@ -107,7 +148,7 @@ impl FmCache {
     /// # Ok(()) }
     /// ```
     pub fn set<'a, T>(&self, key: impl Into<Cow<'a, str>>, value: T) -> Set<'a, T> {
-        Set { place: Place::new(self, key), value, settings: Settings::default() }
+        Chosen::new(Some(self)).set(key, value)
     }
 
     /// Stores many values.
@@ -125,8 +166,7 @@ impl FmCache {
     /// # Ok(()) }
     /// ```
     pub fn set_many<'a, T>(&self, entries: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> SetMany<'a, T> {
-        let entries = entries.into_iter().map(|(key, value)| (key.as_ref().to_owned(), value)).collect();
-        SetMany { cache: self.clone(), entries, namespace: None, settings: Settings::default() }
+        Chosen::new(Some(self)).set_many(entries)
     }
 
     /// Removes `key`; whether it was there. A computation under way for it keeps its callers, but is not stored.
@@ -145,7 +185,7 @@ impl FmCache {
     /// # assert!(!was_there); Ok(()) }
     /// ```
     pub fn remove<'a>(&self, key: impl Into<Cow<'a, str>>) -> Remove<'a> {
-        Remove { target: Target::Place(Place::new(self, key)), strict: false }
+        Chosen::new(Some(self)).remove(key)
     }
 
     /// Removes everything under this cache's prefix, and nothing else; how many entries went.
@@ -154,7 +194,7 @@ impl FmCache {
     ///
     /// As [`remove`](Self::remove).
     pub fn clear(&self) -> ClearMany {
-        ClearMany { cache: self.clone(), group: Group::All, strict: false }
+        Chosen::new(Some(self)).clear(Group::All)
     }
 
     /// Removes every entry of a namespace, of memorized functions and direct calls alike; how many went.
@@ -163,7 +203,7 @@ impl FmCache {
     ///
     /// As [`remove`](Self::remove).
     pub fn clear_namespace(&self, namespace: impl AsRef<str>) -> ClearMany {
-        ClearMany { cache: self.clone(), group: Group::Namespace(namespace.as_ref().into()), strict: false }
+        Chosen::new(Some(self)).clear(Group::Namespace(namespace.as_ref().into()))
     }
 
     /// The value stored under `key`; where there is none, the one that `compute` makes, which is then stored. Many callers at
@@ -194,7 +234,7 @@ impl FmCache {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        Compute { place: Place::new(self, key), compute, settings: Settings::default(), result: PhantomData }
+        Chosen::new(Some(self)).compute(key, compute)
     }
 }
 
@@ -293,7 +333,10 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.place.cache.core().read(&self.place.key(), Portable, self.strict).await })
+        Box::pin(async move {
+            let key = self.place.key();
+            self.place.cache.resolve().core().read(&key, Portable, self.strict).await
+        })
     }
 }
 
@@ -301,7 +344,7 @@ where
 #[derive(Debug)]
 #[must_use = "nothing is read until it is awaited"]
 pub struct GetMany<'a, T> {
-    cache: FmCache,
+    cache: Chosen,
     names: Vec<String>,
     namespace: Option<Cow<'a, str>>,
     value: PhantomData<fn() -> T>,
@@ -321,7 +364,7 @@ where
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let keys: Vec<Key> = self.names.iter().map(|name| key(self.namespace.as_deref(), name)).collect();
-            Ok(self.cache.core().read_many(&keys, Portable).await)
+            Ok(self.cache.resolve().core().read_many(&keys, Portable).await)
         })
     }
 }
@@ -352,8 +395,10 @@ where
         let Self { place, value, settings } = self;
         Box::pin(async move {
             let strict = settings.strict;
-            let life = settings.life(&place.cache)?;
-            place.cache.core().write(vec![Write { key: place.key(), value, life }], Portable, strict).await
+            let key = place.key();
+            let cache = place.cache.resolve();
+            let life = settings.life(&cache)?;
+            cache.core().write(vec![Write { key, value, life }], Portable, strict).await
         })
     }
 }
@@ -362,7 +407,7 @@ where
 #[derive(Debug)]
 #[must_use = "nothing is stored until it is awaited"]
 pub struct SetMany<'a, T> {
-    cache: FmCache,
+    cache: Chosen,
     entries: Vec<(String, T)>,
     namespace: Option<Cow<'a, str>>,
     settings: Settings,
@@ -383,13 +428,14 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
+            let cache = self.cache.resolve();
             let mut writes = Vec::with_capacity(self.entries.len());
             for (name, value) in self.entries {
                 // Every entry draws its own jitter.
-                let life = self.settings.clone().life(&self.cache)?;
+                let life = self.settings.clone().life(&cache)?;
                 writes.push(Write { key: key(self.namespace.as_deref(), &name), value, life });
             }
-            self.cache.core().write(writes, Portable, self.settings.strict).await
+            cache.core().write(writes, Portable, self.settings.strict).await
         })
     }
 }
@@ -405,11 +451,11 @@ pub struct Remove<'a> {
 #[derive(Debug)]
 enum Target<'a> {
     Place(Place<'a>),
-    Key(FmCache, Key),
+    Key(Chosen, Key),
 }
 
 impl<'a> Remove<'a> {
-    pub(crate) fn key(cache: FmCache, key: Key) -> Self {
+    pub(crate) fn key(cache: Chosen, key: Key) -> Self {
         Self { target: Target::Key(cache, key), strict: false }
     }
 
@@ -435,7 +481,7 @@ impl<'a> IntoFuture for Remove<'a> {
                 Target::Place(place) => (place.cache.clone(), place.key()),
                 Target::Key(cache, key) => (cache, key),
             };
-            cache.core().remove(key.as_key(), self.strict).await
+            cache.resolve().core().remove(key.as_key(), self.strict).await
         })
     }
 }
@@ -443,7 +489,7 @@ impl<'a> IntoFuture for Remove<'a> {
 /// A write by the companion of a memorized function, `get_user::put(42, user)`; await it.
 #[must_use = "nothing is stored until it is awaited"]
 pub struct Put {
-    start: Result<Option<StartPut>, FmError>,
+    start: StartPut,
     strict: bool,
 }
 
@@ -451,17 +497,11 @@ pub struct Put {
 type StartPut = Box<dyn FnOnce(bool) -> BoxFuture<'static, Result<(), FmError>> + Send>;
 
 impl Put {
-    pub(crate) fn new(start: impl FnOnce(bool) -> BoxFuture<'static, Result<(), FmError>> + Send + 'static) -> Self {
-        Self { start: Ok(Some(Box::new(start))), strict: false }
-    }
-
-    /// The function's own rules leave this value out.
-    pub(crate) fn nothing() -> Self {
-        Self { start: Ok(None), strict: false }
-    }
-
-    pub(crate) fn refused(error: FmError) -> Self {
-        Self { start: Err(error), strict: false }
+    pub(crate) fn new<F>(start: impl FnOnce(bool) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<(), FmError>> + Send + 'static,
+    {
+        Self { start: Box::new(|strict| Box::pin(start(strict))), strict: false }
     }
 
     strict!(strict);
@@ -478,11 +518,7 @@ impl IntoFuture for Put {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        match self.start {
-            Ok(Some(start)) => start(self.strict),
-            Ok(None) => Box::pin(async { Ok(()) }),
-            Err(error) => Box::pin(async { Err(error) }),
-        }
+        (self.start)(self.strict)
     }
 }
 
@@ -490,7 +526,7 @@ impl IntoFuture for Put {
 #[derive(Debug)]
 #[must_use = "nothing is removed until it is awaited"]
 pub struct ClearMany {
-    cache: FmCache,
+    cache: Chosen,
     group: Group,
     strict: bool,
 }
@@ -504,7 +540,7 @@ impl IntoFuture for ClearMany {
     type IntoFuture = BoxFuture<'static, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.cache.core().clear(&self.group, self.strict).await })
+        Box::pin(async move { self.cache.resolve().core().clear(&self.group, self.strict).await })
     }
 }
 
@@ -543,7 +579,8 @@ where
         Box::pin(async move {
             let verdict = settings.verdict.map_err(E::from)?;
             let key = place.key();
-            let core = place.cache.core();
+            let cache = place.cache.resolve();
+            let core = cache.core();
             if core.is_closed() {
                 core.count_bypass(key.as_key());
                 return compute().await;
@@ -552,7 +589,7 @@ where
                 return Ok(value);
             }
             let shape = Computed::<T, E>::new();
-            let job = Job { cache: place.cache.clone(), key, shape, face: Portable, share: AsSource };
+            let job = Job { cache: cache.clone(), key, shape, face: Portable, share: AsSource };
             let judge = move |_: &Result<T, E>| verdict;
             match job.turn().await {
                 Turn::Answer(answer) => answer,

@@ -9,9 +9,9 @@ use std::{
     },
 };
 
-use super::{ClearMany, Compute, Context, FmCache, FmCacheBuilder, Get, GetMany, Remove, Set, SetMany};
+use super::{Chosen, ClearMany, Compute, Context, FmCache, FmCacheBuilder, Get, GetMany, Remove, Set, SetMany};
 use crate::{
-    backend::{FmBackend, Prefix},
+    backend::{FmBackend, Group, Prefix},
     error::FmError,
     stats::FmStats,
 };
@@ -76,37 +76,37 @@ impl FmCacheManager {
 
     /// See [`FmCache::get`].
     pub fn get<'a, T>(key: impl Into<Cow<'a, str>>) -> Get<'a, T> {
-        Self::current().get(key)
+        Chosen::new(None).get(key)
     }
 
     /// See [`FmCache::get_many`].
     pub fn get_many<'a, T>(keys: impl IntoIterator<Item = impl AsRef<str>>) -> GetMany<'a, T> {
-        Self::current().get_many(keys)
+        Chosen::new(None).get_many(keys)
     }
 
     /// See [`FmCache::set`].
     pub fn set<'a, T>(key: impl Into<Cow<'a, str>>, value: T) -> Set<'a, T> {
-        Self::current().set(key, value)
+        Chosen::new(None).set(key, value)
     }
 
     /// See [`FmCache::set_many`].
     pub fn set_many<'a, T>(entries: impl IntoIterator<Item = (impl AsRef<str>, T)>) -> SetMany<'a, T> {
-        Self::current().set_many(entries)
+        Chosen::new(None).set_many(entries)
     }
 
     /// See [`FmCache::remove`].
     pub fn remove<'a>(key: impl Into<Cow<'a, str>>) -> Remove<'a> {
-        Self::current().remove(key)
+        Chosen::new(None).remove(key)
     }
 
     /// See [`FmCache::clear`].
     pub fn clear() -> ClearMany {
-        Self::current().clear()
+        Chosen::new(None).clear(Group::All)
     }
 
     /// See [`FmCache::clear_namespace`].
     pub fn clear_namespace(namespace: impl AsRef<str>) -> ClearMany {
-        Self::current().clear_namespace(namespace)
+        Chosen::new(None).clear(Group::Namespace(namespace.as_ref().into()))
     }
 
     /// See [`FmCache::get_or_compute`].
@@ -115,7 +115,7 @@ impl FmCacheManager {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<T, E>> + Send + 'static,
     {
-        Self::current().get_or_compute(key, compute)
+        Chosen::new(None).compute(key, compute)
     }
 
     /// See [`FmCache::stats`].

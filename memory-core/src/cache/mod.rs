@@ -18,7 +18,7 @@ mod tests;
 mod told;
 
 use std::{
-    future::Future,
+    future::{Future, IntoFuture},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +28,7 @@ use std::{
 pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
 pub(crate) use context::Context;
+pub(crate) use direct::Chosen;
 pub use direct::{ClearMany, Compute, Get, GetMany, Put, Remove, Set, SetMany};
 pub(crate) use engine::{Job, Turn};
 #[cfg(feature = "axum")]
@@ -111,8 +112,8 @@ impl FmCache {
     /// assert_eq!(FmCacheManager::get::<i32>("k").await?, None);
     /// # Ok(()) }
     /// ```
-    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
-        self.surroundings().scope(future)
+    pub fn scope<F: IntoFuture>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        self.surroundings().scope(future.into_future())
     }
 
     fn surroundings(&self) -> Context {

@@ -203,6 +203,10 @@ impl<T: Clone + Send + Sync + 'static, E: 'static> Outcome for Computed<T, E> {
 #[derive(Clone, Copy, Debug)]
 pub struct AsSource;
 
+impl AsSource {
+    pub(crate) const MESSAGE: &str = "the run this call waited for failed";
+}
+
 impl<E> Share<E> for AsSource
 where
     E: From<FmError> + Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -210,7 +214,7 @@ where
     type Shared = FmError;
 
     fn share(self, failure: E) -> (E, Option<FmError>) {
-        let shared = FmError::with_source(Kind::Run, "the run this call waited for failed", failure);
+        let shared = FmError::with_source(Kind::Run, Self::MESSAGE, failure);
         (E::from(shared.clone()), Some(shared))
     }
 

@@ -18,7 +18,12 @@ use super::{
     life::Life,
     outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
 };
-use crate::{backend::RemoteTier, flight::Lead, key::Key, stats::Counters};
+use crate::{
+    backend::{RemoteTier, Stamp},
+    flight::Lead,
+    key::Key,
+    stats::Counters,
+};
 
 impl<S, X, H> Job<S, X, H>
 where
@@ -159,20 +164,26 @@ where
     ) {
         let core = self.cache.core();
         let storing = run.lead.publish(published);
-        let covered = core.epochs.covers(run.epoch, self.key.as_key().namespace().as_deref());
-        // Without a stamp the store could not be read when the run began: a write could overwrite something newer.
-        if let Some(stamp) = run.stamp.filter(|_| !covered && !storing.is_detached()) {
-            match core.remote_write(remote, &self.key, self.face, &*stored, life, Some(stamp)) {
-                Some(Ok(write)) => match remote.store(&[write]).await {
-                    Ok(written) => core.count_written(self.key.as_key(), &written),
-                    Err(error) => core.count_error(self.key.as_key(), "write", &error),
-                },
-                Some(Err(error)) => core.count_error(self.key.as_key(), "encoding", &error),
-                None => {}
-            }
+        if storing.is_detached() || core.epochs.covers(run.epoch, self.key.as_key().namespace().as_deref()) {
+            self.counters().outdated.add_one();
+        } else if let Some(stamp) = run.stamp {
+            self.write_remote(remote, &stored, life, stamp).await;
         }
         let entry = core.local.is_some().then(|| core.entry(&self.key, stored, self.face, life, run.epoch));
         storing.commit(|| self.insert(entry, run.epoch));
+    }
+
+    /// Without a stamp there is no write: the store could not be read when the run began, so that something newer might be overwritten.
+    async fn write_remote(&self, remote: &dyn RemoteTier, stored: &S::Stored, life: Life, stamp: Stamp) {
+        let core = self.cache.core();
+        match core.remote_write(remote, &self.key, self.face, stored, life, Some(stamp)) {
+            Some(Ok(write)) => match remote.store(&[write]).await {
+                Ok(written) => core.count_written(self.key.as_key(), &written),
+                Err(error) => core.count_error(self.key.as_key(), "write", &error),
+            },
+            Some(Err(error)) => core.count_error(self.key.as_key(), "encoding", &error),
+            None => {}
+        }
     }
 
     fn insert(&self, entry: Option<crate::entry::Entry>, epoch: u64) {

@@ -221,3 +221,17 @@ async fn what_a_set_replaces_is_gone_even_when_the_new_value_cannot_be_stored() 
     cache.set_many([("k", 3), ("l", 4)]).expire(0).await.unwrap();
     assert_eq!(cache.get_many::<i32>(["k", "l"]).await.unwrap(), [None, None], "it is not to be stored");
 }
+
+#[tokio::test]
+async fn a_value_that_was_invalidated_while_it_was_made_counts_as_outdated() {
+    let store = Elsewhere::default();
+    let cache = store.cache();
+    let inner = cache.clone();
+    let value = cache.get_or_compute("k", || async move {
+        inner.remove("k").await?;
+        Ok::<u32, FmError>(1)
+    });
+    assert_eq!(value.await.unwrap(), 1);
+    assert!(store.stored.lock().unwrap().is_empty());
+    assert_eq!((cache.stats().outdated, cache.stats().stores), (1, 0));
+}

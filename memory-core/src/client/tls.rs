@@ -36,9 +36,9 @@ pub(crate) fn config(trust: Trust) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-/// What the program chose for itself, else ring.
+/// What the program chose for itself, else what `reqwest` takes.
 fn provider() -> Arc<CryptoProvider> {
-    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::ring::default_provider()))
+    CryptoProvider::get_default().cloned().unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 /// Takes every certificate. Who checks no certificate gains nothing from checking what was signed with it, and would lose
