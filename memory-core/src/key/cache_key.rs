@@ -1,6 +1,9 @@
 //! Types of which only a part is the key.
 
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::KeyBuf;
 
@@ -78,15 +81,22 @@ impl<T> RefKeyArg<T> for T {
 
 /// What would be coerced to a `&T` if a companion took nothing else.
 macro_rules! coerced {
-    ($($reference:ty)*) => {$(
-        impl<T: ?Sized> RefKeyArg<T> for $reference {
-            fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf)) {
+    ($([$($generics:tt)*] $reference:ty => $target:ty;)*) => {$(
+        impl<$($generics)*> RefKeyArg<$target> for $reference {
+            fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&$target, &mut KeyBuf)) {
                 whole(self, key);
             }
         }
     )*};
 }
-coerced!(&T &&T &Arc<T> &Box<T>);
+coerced! {
+    [T: ?Sized] &T => T;
+    [T: ?Sized] &&T => T;
+    [T: ?Sized] &Arc<T> => T;
+    [T: ?Sized] &Box<T> => T;
+    [] &String => str;
+    [] &PathBuf => Path;
+}
 
 /// The types that a companion takes the key of a `T` for.
 pub trait Wraps<T: ?Sized> {}

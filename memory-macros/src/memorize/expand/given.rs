@@ -63,6 +63,14 @@ enum Taken<'t> {
     Value(&'t Type),
 }
 
+/// The inputs of a companion about a key, and what it does with them.
+pub(super) struct Given {
+    pub(super) inputs: Vec<TokenStream>,
+    /// Statements that make the values of arguments from what was given for them.
+    pub(super) values: TokenStream,
+    pub(super) key: TokenStream,
+}
+
 impl Expansion<'_> {
     /// The parameters that the companions about a key take.
     pub(super) fn given(&self) -> Vec<&Param> {
@@ -85,35 +93,39 @@ impl Expansion<'_> {
                 || self.config.key.is_none() && self.self_is_keyed())
     }
 
+    /// What those companions take, and how they get the key from it; `is_used` says of which parameters they need the value.
+    pub(super) fn taking(&self, is_used: impl Fn(&Param) -> bool) -> Given {
+        let is_whole = |param: &Param| self.config.key.is_some() || is_used(param);
+        let given = self.given();
+        let inputs = given.iter().map(|param| self.given_input(param, is_whole(param))).collect();
+        let values = given.iter().filter(|param| is_whole(param)).filter_map(|param| self.given_value(param)).collect();
+        let key = if self.config.key.is_some() {
+            self.key()
+        } else {
+            let push = |param| if is_whole(param) { self.push_param(param) } else { self.push_given(param) };
+            self.key_of(&self.push_self().into_iter().chain(self.keyed().map(push)).collect())
+        };
+        Given { inputs, values, key }
+    }
+
     /// `id: impl KeyArg<u64, Path<u64>>`.
-    pub(super) fn given_input(&self, param: &Param) -> TokenStream {
+    fn given_input(&self, param: &Param, is_whole: bool) -> TokenStream {
         let private = &self.private;
         let (ident, ty) = (&param.ident, &param.ty);
         match self.taken(ty) {
-            Taken::Exactly => quote_spanned!(site()=> #ident: #ty),
-            Taken::Reference(inside) => quote_spanned!(site()=> #ident: impl #private::RefKeyArg<#inside>),
-            Taken::Value(_) if self.config.key.is_some() => {
-                quote_spanned!(site()=> #ident: impl #private::ValueArg<#ty>)
-            }
+            Taken::Value(_) if is_whole => quote_spanned!(site()=> #ident: impl #private::ValueArg<#ty>),
             Taken::Value(inside) => quote_spanned!(site()=> #ident: impl #private::KeyArg<#inside, #ty>),
+            Taken::Reference(inside) if !is_whole => quote_spanned!(site()=> #ident: impl #private::RefKeyArg<#inside>),
+            Taken::Reference(_) | Taken::Exactly => quote_spanned!(site()=> #ident: #ty),
         }
     }
 
-    /// The key of those companions.
-    pub(super) fn given_key(&self) -> TokenStream {
+    // Output: let id: Path<u64> = ValueArg::into_value(id);
+    fn given_value(&self, param: &Param) -> Option<TokenStream> {
         let private = &self.private;
-        if self.config.key.is_some() {
-            let is_value = |param: &&Param| matches!(self.taken(&param.ty), Taken::Value(_));
-            let values = self.given().into_iter().filter(is_value).map(|param| {
-                let (ident, ty) = (&param.ident, &param.ty);
-                quote_spanned!(site()=> let #ident: #ty = #private::ValueArg::into_value(#ident);)
-            });
-            let values: TokenStream = values.collect();
-            let key = self.key();
-            return if values.is_empty() { key } else { quote_spanned!(site()=> { #values #key }) };
-        }
-        let arguments = self.push_self().into_iter().chain(self.keyed().map(|param| self.push_given(param)));
-        self.key_of(&arguments.collect())
+        let (ident, ty) = (&param.ident, &param.ty);
+        let is_value = matches!(self.taken(ty), Taken::Value(_));
+        is_value.then(|| quote_spanned!(site()=> let #ident: #ty = #private::ValueArg::into_value(#ident);))
     }
 
     fn push_given(&self, param: &Param) -> TokenStream {
