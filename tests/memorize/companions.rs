@@ -1,5 +1,11 @@
 //! The companions: `invalidate`, `peek`, `put`, `key`, `refresh`, `uncached`, `on(&cache)`.
 
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Query},
+};
 use memory_core::{CacheKey, FmCacheManager, memorize};
 use serde::Serialize;
 use tokio::time::advance;
@@ -169,6 +175,110 @@ async fn an_argument_with_a_cache_key_is_keyed_by_it_and_companions_take_either(
         assert_eq!(runs.take(), 2);
         assert!(by_reference::invalidate(&CurrentUser::new(1, "x"), region(3)).await.unwrap());
         assert!(by_reference::invalidate(&CurrentUser::new(1, "x"), ("se".to_owned(), 4)).await.unwrap());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reference_to_an_argument_with_a_cache_key_is_given_as_it_is_or_by_value_or_by_key() {
+    let runs = Runs::default();
+    alone(async {
+        let user = CurrentUser::new(1, "a");
+        let region = || ("se".to_owned(), 3);
+        assert_eq!(by_reference(&user, Region { country: "se".into(), zone: 3, _note: "" }, runs.clone()).await, 4);
+        assert_eq!(by_reference::peek(1, region()).await.unwrap(), Some(4));
+        let key = by_reference::key(1, region());
+        assert!(key.as_str().ends_with(":by_reference:1:se:3u8"), "{key}");
+        assert_eq!(by_reference::key(&user, region()), key);
+        assert_eq!(by_reference::key(user.clone(), region()), key);
+        assert_eq!(by_reference::key(&Arc::new(user.clone()), region()), key);
+        assert_eq!(by_reference::key(&Box::new(user.clone()), region()), key);
+        assert_eq!(by_reference::key(&&user, region()), key);
+        assert_ne!(by_reference::key(2, region()), key);
+        by_reference::put(1, region(), 5).await.unwrap();
+        assert_eq!(by_reference::peek(&user, region()).await.unwrap(), Some(5));
+        assert!(by_reference::invalidate(1, region()).await.unwrap());
+    })
+    .await;
+}
+
+#[memorize(skip(runs))]
+async fn extension(
+    Extension(user): Extension<CurrentUser>,
+    Path(page): Path<u32>,
+    Extension(runs): Extension<Runs>,
+) -> String {
+    runs.begin();
+    format!("{} {page}", user.session)
+}
+
+#[memorize]
+async fn extracted(
+    Path(path): Path<CurrentUser>,
+    Query(query): Query<Region>,
+    Json(json): Json<(u32, String)>,
+    Extension(shared): Extension<Arc<CurrentUser>>,
+    plain: Arc<CurrentUser>,
+) -> u64 {
+    path.id + u64::from(query.zone) + u64::from(json.0) + shared.id + plain.id
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extractor_of_an_argument_with_a_cache_key_is_given_whole_or_by_its_inside_or_by_key() {
+    let runs = Runs::default();
+    alone(async {
+        let user = CurrentUser::new(1, "a");
+        let call = |user: &CurrentUser| extension(Extension(user.clone()), Path(7), Extension(runs.clone()));
+        assert_eq!(call(&user).await, "a 7");
+        assert_eq!(call(&CurrentUser::new(1, "b")).await, "a 7", "the session is not in the key");
+        assert_eq!(runs.take(), 1);
+        assert_eq!(extension::peek(1, 7).await.unwrap().as_deref(), Some("a 7"));
+        let key = extension::key(1, 7);
+        assert!(key.as_str().ends_with(":extension:1:7"), "{key}");
+        assert_eq!(extension::key(Extension(user.clone()), Path(7)), key);
+        assert_eq!(extension::key(user.clone(), 7), key);
+        assert_ne!(extension::key(2, 7), key);
+        extension::put(1, 7, "primed".to_owned()).await.unwrap();
+        assert_eq!(call(&user).await, "primed");
+        assert!(extension::invalidate(1, 7).await.unwrap());
+        assert_eq!(extension::peek(user, 7).await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_extractor_and_every_arc_is_given_by_key_too() {
+    alone(async {
+        let user = |id| CurrentUser::new(id, "a");
+        let region = || Region { country: "se".to_owned(), zone: 3, _note: "" };
+        let body = || (4, "x".to_owned());
+        let arc = |id| Arc::new(user(id));
+        assert_eq!(extracted(Path(user(1)), Query(region()), Json(body()), Extension(arc(2)), arc(5)).await, 15);
+        let key = extracted::key(Path(user(1)), Query(region()), Json(body()), Extension(arc(2)), arc(5));
+        assert_eq!(extracted::key(user(1), region(), body(), arc(2), user(5)), key);
+        assert_eq!(extracted::key(1, ("se".to_owned(), 3), body(), 2, 5), key);
+        assert_eq!(extracted::peek(1, ("se".to_owned(), 3), body(), user(2), 5).await.unwrap(), Some(15));
+    })
+    .await;
+}
+
+struct Orders;
+
+impl Orders {
+    #[memorize(skip(self))]
+    pub(crate) async fn of(&self, user: &CurrentUser, Extension(owner): Extension<CurrentUser>) -> u64 {
+        user.id + owner.id
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_companions_of_a_method_take_keys_too() {
+    alone(async {
+        let (user, owner) = (CurrentUser::new(1, "a"), CurrentUser::new(2, "b"));
+        assert_eq!(Orders.of(&user, Extension(owner.clone())).await, 3);
+        assert_eq!(Orders::of_key(&user, owner), Orders::of_key(1, 2));
+        assert_eq!(Orders::of_peek(1, 2).await.unwrap(), Some(3));
+        assert!(Orders::of_invalidate(user, 2).await.unwrap());
     })
     .await;
 }

@@ -7,9 +7,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde::Serialize;
 
-#[cfg(feature = "axum")]
-use crate::key::KeyArg;
 use crate::key::{CacheKey, KeyBuf};
+#[cfg(feature = "axum")]
+use crate::key::{KeyArg, Wraps};
 
 /// One argument, on its way into a key.
 pub struct Part<'a, T: ?Sized>(pub &'a T);
@@ -43,12 +43,14 @@ peeled! {
 
 #[cfg(feature = "axum")]
 mod extractors {
+    use std::sync::Arc;
+
     use axum::{
         Extension, Form, Json,
         extract::{Path, Query},
     };
 
-    use super::{KeyArg, KeyBuf, Part, ValueArg};
+    use super::{KeyArg, KeyBuf, Part, ValueArg, Wraps};
 
     macro_rules! extractors {
         ($($outer:ident)*) => {$(
@@ -60,11 +62,26 @@ mod extractors {
                 }
             }
 
-            impl<T> KeyArg<$outer<T>> for T {
+            impl<T> KeyArg<T, $outer<T>> for T {
                 fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&$outer<T>, &mut KeyBuf)) {
                     whole(&$outer(self), key);
                 }
             }
+
+            impl<T: ?Sized> KeyArg<T, $outer<Arc<T>>> for Arc<T> {
+                fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&$outer<Arc<T>>, &mut KeyBuf)) {
+                    whole(&$outer(self), key);
+                }
+            }
+
+            impl<T> KeyArg<T, $outer<Arc<T>>> for T {
+                fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&$outer<Arc<T>>, &mut KeyBuf)) {
+                    whole(&$outer(Arc::new(self)), key);
+                }
+            }
+
+            impl<T> Wraps<T> for $outer<T> {}
+            impl<T: ?Sized> Wraps<T> for $outer<Arc<T>> {}
 
             impl<T> ValueArg<$outer<T>> for T {
                 fn into_value(self) -> $outer<T> {

@@ -28,7 +28,7 @@ pub use self::{
         put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
     },
     judge::{keep, kept_when, life, life_of, ratio, span},
-    key::{KeyArg, KeyBuf},
+    key::{KeyArg, KeyBuf, RefKeyArg, Wraps},
     outcome::{Layers, Plan, call, kept, layers, memory_only, plan, portable},
     site::{companion_id, function_id, renamed_id},
     spec::FnSpec,
@@ -47,7 +47,7 @@ pub mod key {
     //! Keys, for `memory-redis` and for the tests of the workspace.
 
     use crate::key::registry::{Site, register};
-    pub use crate::key::{Key, KeyArg, KeyBuf, KeyRef, escape};
+    pub use crate::key::{Key, KeyArg, KeyBuf, KeyRef, RefKeyArg, Wraps, escape};
 
     /// The key of a call of the function with this name.
     pub fn function(id: &str, namespace: Option<&'static str>, version: Option<u64>) -> KeyBuf {

@@ -21,7 +21,7 @@ use serde::Serialize;
 #[cfg(feature = "memory")]
 pub(crate) use self::hasher::BuildKeyHasher;
 pub use self::{
-    cache_key::{CacheKey, KeyArg},
+    cache_key::{CacheKey, KeyArg, RefKeyArg, Wraps},
     escape::escape,
 };
 use self::{

@@ -85,11 +85,12 @@ fn krate(attributes: &[Attribute]) -> syn::Result<Path> {
 //     type Key = Uuid;
 //     fn push_key(&self, key: &mut KeyBuf) { Self::__fm_push_key(key, &self.id); }
 // }
-// impl KeyArg<CurrentUser> for Uuid {
-//     fn push_arg(self, key: &mut KeyBuf, _: impl FnOnce(&CurrentUser, &mut KeyBuf)) {
+// impl<__FmOuter: Wraps<CurrentUser>> KeyArg<CurrentUser, __FmOuter> for Uuid {
+//     fn push_arg(self, key: &mut KeyBuf, _: impl FnOnce(&__FmOuter, &mut KeyBuf)) {
 //         <CurrentUser>::__fm_push_key(key, &self);
 //     }
 // }
+// impl RefKeyArg<CurrentUser> for Uuid { .. }
 fn expand(keyed: &Keyed) -> TokenStream {
     let push = expand_push(keyed);
     let trait_impl = expand_trait(keyed);
@@ -147,18 +148,42 @@ fn expand_argument(keyed: &Keyed) -> TokenStream {
             quote!(#(&self.#indices),*)
         }
     };
-    quote! {
-        #[automatically_derived]
-        impl #parameters #krate::__private::KeyArg<#name #arguments> for #key #bounds {
+    let outer = format_ident!("__FmOuter");
+    let wrapped = with_outer(keyed, &outer);
+    let (with_outer, _, _) = wrapped.split_for_impl();
+    let push_arg = |whole: TokenStream| {
+        quote! {
             fn push_arg(
                 self,
                 key: &mut #krate::__private::KeyBuf,
-                _: impl #krate::__private::std::ops::FnOnce(&#name #arguments, &mut #krate::__private::KeyBuf),
+                _: impl #krate::__private::std::ops::FnOnce(&#whole, &mut #krate::__private::KeyBuf),
             ) {
                 <#name #arguments>::__fm_push_key(key, #parts);
             }
         }
+    };
+    let (push_value, push_reference) = (push_arg(quote!(#outer)), push_arg(quote!(#name #arguments)));
+    quote! {
+        #[automatically_derived]
+        impl #with_outer #krate::__private::KeyArg<#name #arguments, #outer> for #key #bounds {
+            #push_value
+        }
+        #[automatically_derived]
+        impl #parameters #krate::__private::RefKeyArg<#name #arguments> for #key #bounds {
+            #push_reference
+        }
     }
+}
+
+/// The type's generic parameters, and whatever a parameter of a function wraps it in.
+fn with_outer(keyed: &Keyed, outer: &Ident) -> Generics {
+    let Keyed { krate, name, generics, .. } = keyed;
+    let (_, arguments, _) = generics.split_for_impl();
+    let mut generics = generics.clone();
+    generics.params.push(
+        syn::parse_quote!(#outer: ?#krate::__private::std::marker::Sized + #krate::__private::Wraps<#name #arguments>),
+    );
+    generics
 }
 
 /// The `where` clause: with type parameters around, the marked fields must still serialise.

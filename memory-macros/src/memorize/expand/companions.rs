@@ -6,6 +6,7 @@ use syn::{Ident, ReturnType, ext::IdentExt};
 
 use super::{
     Expansion, Flavor,
+    given::Given,
     run::{Cache, Mode},
     site,
 };
@@ -148,10 +149,10 @@ impl Expansion<'_> {
         let private = &self.private;
         let krate = &self.config.krate;
         let returned = &self.returned;
-        let (plan, key) = (self.plan(), self.given_key());
+        let plan = self.plan();
         let given = self.given();
         let names: Vec<Ident> = given.iter().map(|param| param.ident.clone()).collect();
-        let inputs: Vec<TokenStream> = given.iter().map(|param| self.given_input(param)).collect();
+        let Given { inputs, values, key } = self.taking(|_| false);
         let is_async = self.flavor != Flavor::Sync;
         let awaited = is_async.then(|| quote!(.await));
         let result = |ty: TokenStream| quote!(#private::std::result::Result<#ty, #krate::FmError>);
@@ -177,14 +178,14 @@ impl Expansion<'_> {
                 "Removes the cached result of these arguments; whether it was there.",
                 false,
                 removed,
-                quote_spanned!(site()=> #before #private::#invalidate(#value, #key)),
+                quote_spanned!(site()=> #before #values #private::#invalidate(#value, #key)),
             ),
             companion(
                 "peek",
                 "The cached result of these arguments, if there is one; never runs the function.",
                 is_async,
                 option,
-                quote_spanned!(site()=> #before let __fm_key = #key;
+                quote_spanned!(site()=> #before #values let __fm_key = #key;
                     #private::#peek(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited),
             ),
             companion(
@@ -192,19 +193,21 @@ impl Expansion<'_> {
                 "The exact key of these arguments, as stored.",
                 false,
                 quote!(#private::FmKey),
-                quote_spanned!(site()=> #before #private::key(#value, #key)),
+                quote_spanned!(site()=> #before #values #private::key(#value, #key)),
             ),
         ];
         if self.judge_needs_only(&given, receiver.is_some()) {
             let judge = self.judge();
+            let Given { inputs, values, key } = self.taking(|param| self.judge_mentions(param));
             let mut primed = companion(
                 "put",
                 "Stores a result for these arguments, by the function's own rules.",
                 false,
                 stored,
-                quote_spanned!(site()=> #before let __fm_judge = #judge; let __fm_key = #key;
+                quote_spanned!(site()=> #before #values let __fm_judge = #judge; let __fm_key = #key;
                     #private::#put(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value)),
             );
+            primed.inputs = inputs;
             primed.inputs.push(quote_spanned!(site()=> __fm_value: #returned));
             primed.names.push(Ident::new("__fm_value", site()));
             all.push(primed);

@@ -55,6 +55,11 @@ impl Expansion<'_> {
         self.mentions_arguments(&self.judge_tokens())
     }
 
+    /// Whether what was said mentions this parameter.
+    pub(super) fn judge_mentions(&self, param: &Param) -> bool {
+        mentions_param(&self.judge_tokens(), param)
+    }
+
     /// Whether what was said mentions nothing beyond these parameters, and `self` only where it is at hand.
     pub(super) fn judge_needs_only(&self, params: &[&Param], has_self: bool) -> bool {
         let tokens = self.judge_tokens();
