@@ -1,5 +1,7 @@
 //! The companions: `invalidate`, `peek`, `put`, `key`, `refresh`, `uncached`, `on(&cache)`.
 
+#![allow(clippy::needless_borrows_for_generic_args, reason = "companions are called in every spelling")]
+
 use std::sync::Arc;
 
 use axum::{
