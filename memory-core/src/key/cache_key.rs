@@ -82,6 +82,7 @@ impl<T> RefKeyArg<T> for T {
 /// What would be coerced to a `&T` if a companion took nothing else.
 macro_rules! coerced {
     ($([$($generics:tt)*] $reference:ty => $target:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($generics)*> RefKeyArg<$target> for $reference {
             fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&$target, &mut KeyBuf)) {
                 whole(self, key);
