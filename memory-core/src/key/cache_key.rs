@@ -63,7 +63,9 @@ impl<T> KeyArg<T, Arc<T>> for T {
     }
 }
 
-/// What a companion takes for a parameter of type `&T`: a `&T`, or a `T`, or the key of one.
+/// What a companion takes for a parameter of type `&T`: a `&T`, or the key of a `T`.
+///
+/// Not a `T`: clippy would call every `&` in front of a new value needless.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a `&{T}` nor the key of one",
     label = "expected a `&{T}` or what identifies it"
@@ -73,15 +75,10 @@ pub trait RefKeyArg<T: ?Sized> {
     fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf));
 }
 
-impl<T> RefKeyArg<T> for T {
-    fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&T, &mut KeyBuf)) {
-        whole(&self, key);
-    }
-}
-
 /// What would be coerced to a `&T` if a companion took nothing else.
 macro_rules! coerced {
     ($([$($generics:tt)*] $reference:ty => $target:ty;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<$($generics)*> RefKeyArg<$target> for $reference {
             fn push_arg(self, key: &mut KeyBuf, whole: impl FnOnce(&$target, &mut KeyBuf)) {
                 whole(self, key);

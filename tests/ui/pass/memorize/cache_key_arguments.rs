@@ -99,7 +99,7 @@ async fn run() {
 
     assert_eq!(plain(Id(1), &Id(2), &3, FilePath::new("four"), Path(5)).await, 15);
     assert_eq!(plain::peek(Id(1), &Id(2), &3, &PathBuf::from("four"), 5).await.unwrap(), Some(15));
-    assert_eq!(plain::peek(Id(1), Id(2), 3, FilePath::new("four"), Path(5)).await.unwrap(), Some(15));
+    assert_eq!(plain::peek(Id(1), &Id(2), &3, FilePath::new("four"), Path(5)).await.unwrap(), Some(15));
 
     by_expression::put(&Arc::new(user), 9).await.unwrap();
     assert_eq!(by_expression::peek(&User { id: 1, ttl: 0 }).await.unwrap(), Some(9));
