@@ -9,9 +9,12 @@ use memory_core::{FmCache, FmCacheManager, FmError, memorize};
 use memory_redis::FmRedisBackend;
 
 use crate::{
-    AT_ONCE, HEALED, PATIENCE,
+    HEALED, PATIENCE,
     support::{eventually, redis_server::RedisServer, timed},
 };
+
+/// What 99 of 100 calls cost at most beyond their body, once Redis is known to be away.
+const SKIPPED: Duration = Duration::from_millis(5);
 
 fn process(url: &str) -> FmCache {
     FmCacheManager::builder(FmRedisBackend::connect(url).unwrap()).prefix("app").build().unwrap()
@@ -122,8 +125,8 @@ async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let late = &times[times.len() / 2..];
-        let slow = late.iter().filter(|time| **time > AT_ONCE).count();
-        assert!(slow * 50 <= late.len(), "hang: {hang}: {slow} of {} calls were not at once", late.len());
+        let slow = late.iter().filter(|time| **time > SKIPPED).count();
+        assert!(slow * 100 <= late.len(), "hang: {hang}: {slow} of {} calls took more than {SKIPPED:?}", late.len());
         if hang {
             server.go_on()
         } else {

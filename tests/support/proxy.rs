@@ -4,10 +4,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
+    time::Instant,
 };
 
 use tokio::{
@@ -41,7 +42,7 @@ struct Shared {
     target: u16,
     fresh: Mutex<Mode>,
     refuses: AtomicBool,
-    accepted: AtomicUsize,
+    accepted: Mutex<Vec<Instant>>,
     connections: Mutex<Vec<Arc<Connection>>>,
     gone: Mutex<Vec<Arc<Connection>>>,
     ended: Notify,
@@ -61,7 +62,7 @@ impl Proxy {
             target,
             fresh: Mutex::new(Mode::Pass),
             refuses: AtomicBool::new(false),
-            accepted: AtomicUsize::new(0),
+            accepted: Mutex::default(),
             connections: Mutex::new(Vec::new()),
             gone: Mutex::new(Vec::new()),
             ended: Notify::new(),
@@ -130,7 +131,12 @@ impl Proxy {
 
     /// How many connections were accepted so far.
     pub fn accepted(&self) -> usize {
-        self.shared.accepted.load(Ordering::SeqCst)
+        self.accepted_at().len()
+    }
+
+    /// When each connection was accepted, in order.
+    pub fn accepted_at(&self) -> Vec<Instant> {
+        self.shared.accepted.lock().expect("no test panicked here").clone()
     }
 }
 
@@ -145,7 +151,7 @@ async fn serve(listener: std::net::TcpListener, shared: &Arc<Shared>) {
     let listener = TcpListener::from_std(listener).expect("a listener");
     loop {
         let Ok((client, _)) = listener.accept().await else { continue };
-        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        shared.accepted.lock().expect("no test panicked here").push(Instant::now());
         if shared.refuses.load(Ordering::SeqCst) {
             cut(&client);
             continue;
