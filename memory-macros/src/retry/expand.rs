@@ -209,7 +209,8 @@ impl Expansion<'_> {
     /// One run of the body; ends with `outcome` bound to a `Result`.
     fn attempt(&self) -> TokenStream {
         let Names { attempt, outcome, .. } = self.names;
-        let (bindings, body) = (self.bindings(), &self.function.block);
+        // The statements without their braces: a block of its own would have braces that a lint calls unneeded.
+        let (bindings, body) = (self.bindings(), &self.function.block.stmts);
         let span = self.returned().map_or_else(Span::call_site, Spanned::span);
         let private = self.names.private_at(span);
         let ty = self.output().map(|output| quote!(: #output));
@@ -218,13 +219,13 @@ impl Expansion<'_> {
         match self.shape.kind {
             Kind::Blocking => {
                 let returned = self.nameable_returned();
-                let run = checked(quote!((|| -> #returned { #bindings #body })()));
+                let run = checked(quote!((|| -> #returned { #bindings #(#body)* })()));
                 quote!(#[allow(clippy::redundant_closure_call)] #run)
             }
             Kind::Async => {
                 let (typed, run) = (self.typed(), checked(self.awaited()));
                 quote! {
-                    let #attempt = async { #typed #bindings #body };
+                    let #attempt = async { #typed #bindings #(#body)* };
                     #run
                 }
             }
@@ -232,7 +233,7 @@ impl Expansion<'_> {
                 let run = checked(self.awaited());
                 quote! {
                     #[allow(clippy::redundant_closure_call)]
-                    let #attempt = (|| { #bindings #body })();
+                    let #attempt = (|| { #bindings #(#body)* })();
                     #run
                 }
             }

@@ -20,6 +20,18 @@ enum AppError {
     Retry(#[from] RetryError),
 }
 
+/// A body of one expression, without arguments.
+#[retry]
+async fn brief() -> Result<u64, AppError> {
+    Ok(1)
+}
+
+/// The same on a thread.
+#[retry]
+fn brief_blocking() -> Result<u64, AppError> {
+    Ok(1)
+}
+
 /// Everything at once.
 #[retry(
     stop = stop_after_retries(attempts),
@@ -68,4 +80,5 @@ async fn main() {
     assert_eq!(outcome.map(|text| text.to_string()).ok().as_deref(), Some("text"));
     assert!(matches!(blocking(1), Ok(1)));
     assert!(matches!(short().await, Ok(1)));
+    assert!(matches!((brief().await, brief_blocking()), (Ok(1), Ok(1))));
 }
