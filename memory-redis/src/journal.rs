@@ -100,10 +100,12 @@ fn take_out<K: Eq + Hash>(waiting: &mut HashMap<K, u64>, done: &[(K, u64)]) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn key(text: &str) -> RemoteKey {
-        RemoteKey { text: text.into(), namespace: None }
+        RemoteKey { text: text.into(), namespace: None, wire: Arc::default() }
     }
 
     fn keys(journal: &Journal) -> Vec<String> {

@@ -29,6 +29,11 @@ impl Names {
         format!("{}:{{{entry}}}", self.all)
     }
 
+    /// The key that says which process refreshes an entry.
+    pub(crate) fn lease(&self, entry: &str) -> String {
+        format!("{}%lease:{{{entry}}}", self.prefix.escaped())
+    }
+
     /// The key that holds the generation of everything under the prefix.
     pub(crate) fn everything(&self) -> &str {
         &self.all
@@ -39,16 +44,22 @@ impl Names {
         format!("{}/{}", self.all, self.prefix.escaped_namespace(namespace))
     }
 
+    /// The key that holds the generation of a tag.
+    pub(crate) fn tag(&self, tag: &str) -> String {
+        format!("{}#{}", self.all, self.prefix.escaped_namespace(tag))
+    }
+
     /// The key that holds the generation of a group.
     pub(crate) fn generation(&self, group: &Group) -> String {
         match group {
             Group::All => self.all.clone(),
             Group::Namespace(namespace) => self.namespace(namespace),
+            Group::Tag(tag) => self.tag(tag),
         }
     }
 
-    /// How the names of exactly the entries of a group begin.
-    pub(crate) fn start(&self, group: &Group) -> String {
+    /// How the names of exactly the entries of a group begin; `None` for a tag, which names do not show.
+    pub(crate) fn start(&self, group: &Group) -> Option<String> {
         self.prefix.group_start(group)
     }
 }
@@ -81,6 +92,6 @@ mod tests {
         assert_eq!(names.tombstone("app:f:1"), "app%gen:{app:f:1}");
         assert_eq!(names.generation(&Group::All), "app%gen");
         assert_eq!(names.generation(&Group::Namespace("a/b".into())), "app%gen/a%2Fb");
-        assert_eq!(names.start(&Group::Namespace("a/b".into())), "app:a%2Fb/");
+        assert_eq!(names.start(&Group::Namespace("a/b".into())).as_deref(), Some("app:a%2Fb/"));
     }
 }

@@ -35,7 +35,7 @@ pub(crate) async fn read(slot: &Slot, link: &Link, keys: &[RemoteKey]) -> Result
         foreign |= matches!(held, Held::Foreign);
         let damaged = matches!(held, Held::Foreign | Held::Junk);
         let payload = if let Held::Current(payload) = held { Some(payload) } else { None };
-        fetched.push(Fetched { payload, damaged, stamp: generations.to_stamp() });
+        fetched.push(Fetched { payload, tags: Vec::new(), damaged, stamp: generations.to_stamp() });
     }
     if foreign {
         prove(slot, link).await?;

@@ -148,9 +148,10 @@ async fn replay(slot: &Slot, link: &Link) -> Result<(), FmError> {
 /// Reclaims, in the background, the space of groups whose generation was raised without that.
 fn sweep_leftovers(slot: &Arc<Slot>, link: &Arc<Link>) {
     for group in slot.journal().take_leftovers() {
+        let Some(start) = slot.names.start(&group) else { continue };
         let (slot, link) = (Arc::clone(slot), Arc::clone(link));
         tokio::spawn(async move {
-            if scan::sweep(&link, &slot.names.start(&group)).await.is_err() {
+            if scan::sweep(&link, &start).await.is_err() {
                 slot.journal().leave(group);
             }
         });

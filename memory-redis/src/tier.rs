@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use memory_core::{
     FmError,
-    backend::{BoxFuture, Fetched, Group, RemoteKey, RemoteTier, RemoteWrite, Removed, Written},
+    backend::{BoxFuture, Fetched, Group, RemoteKey, RemoteTier, RemoteWrite, Removed, Watcher, Written},
 };
-use redis::Pipeline;
+use redis::{Pipeline, Value};
 
 use crate::{
     failure, life,
@@ -59,6 +59,12 @@ impl RemoteTier for RedisTier {
         Box::pin(touch(&self.slot, key, life))
     }
 
+    fn lease<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<bool, FmError>> {
+        Box::pin(lease(&self.slot, key, life))
+    }
+
+    fn watch(&self, _: Arc<dyn Watcher>) {}
+
     fn distrust(&self) {
         if let Some(link) = self.slot.current() {
             link.out_of_step();
@@ -105,6 +111,18 @@ async fn touch(slot: &Arc<Slot>, key: &RemoteKey, life: Duration) -> Result<(), 
     .await
 }
 
+async fn lease(slot: &Arc<Slot>, key: &RemoteKey, life: Duration) -> Result<bool, FmError> {
+    slot.call(|link| async move {
+        let _turn = slot.turn(0).await?;
+        let mut request = Pipeline::new();
+        request.cmd("SET").arg(slot.names.lease(&key.text)).arg("1").arg("NX").arg("PX").arg(life::in_millis(life));
+        let answers = link.ask(&request, slot.settings.response_timeout).await?;
+        let taken = answers.iter().map(|answer| failure::answered(answer).map(|answer| *answer == Value::Okay));
+        Ok(taken.collect::<Result<Vec<bool>, FmError>>()?.contains(&true))
+    })
+    .await
+}
+
 async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
     let mut removed = 0;
     let mut left = &keys[..];
@@ -139,7 +157,8 @@ async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
             return Removed::Queued(reason);
         }
     };
-    match scan::sweep(&link, &slot.names.start(&group)).await {
+    let Some(start) = slot.names.start(&group) else { return Removed::Now(0) };
+    match scan::sweep(&link, &start).await {
         Ok(removed) => Removed::Now(removed),
         Err(reason) => {
             slot.journal().leave(group);

@@ -38,7 +38,7 @@ async fn exactly_the_prefix_goes_whatever_it_looks_like() {
             b"",
         ]
         .into_iter()
-        .filter(|name| !name.starts_with(store.prefix.group_start(&Group::All).as_bytes()))
+        .filter(|name| !name.starts_with(store.prefix.group_start(&Group::All).unwrap().as_bytes()))
         .map(<[u8]>::to_vec)
         .collect();
         for neighbour in &neighbours {

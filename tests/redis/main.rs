@@ -50,12 +50,16 @@ impl Store {
     }
 
     fn key(&self, name: &str) -> RemoteKey {
-        RemoteKey { text: format!("{}{name}", self.prefix.group_start(&Group::All)).into(), namespace: None }
+        RemoteKey {
+            text: format!("{}{name}", self.prefix.group_start(&Group::All).unwrap()).into(),
+            namespace: None,
+            wire: Arc::default(),
+        }
     }
 
     fn key_in(&self, namespace: &str, name: &str) -> RemoteKey {
-        let start = self.prefix.group_start(&Group::Namespace(namespace.into()));
-        RemoteKey { text: format!("{start}{name}").into(), namespace: Some(namespace.into()) }
+        let start = self.prefix.group_start(&Group::Namespace(namespace.into())).unwrap();
+        RemoteKey { text: format!("{start}{name}").into(), namespace: Some(namespace.into()), wire: Arc::default() }
     }
 
     async fn fetch(&self, key: &RemoteKey) -> Result<Fetched, memory_core::FmError> {
@@ -81,8 +85,13 @@ impl Store {
         payload: &str,
         stamp: Option<Stamp>,
     ) -> Result<Written, memory_core::FmError> {
-        let write =
-            RemoteWrite { key: key.clone(), payload: payload.into(), life: Some(Duration::from_secs(60)), stamp };
+        let write = RemoteWrite {
+            key: key.clone(),
+            payload: payload.into(),
+            life: Some(Duration::from_secs(60)),
+            stamp,
+            tags: Vec::new(),
+        };
         self.tier.store(&[write]).await.map(|written| written[0])
     }
 

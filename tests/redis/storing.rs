@@ -48,6 +48,7 @@ async fn many_keys_are_read_and_written_in_one_round_trip_each_and_in_order() {
             payload: n.to_string().into(),
             life: Some(Duration::from_secs(60)),
             stamp: Some(fetched.stamp),
+            tags: Vec::new(),
         })
         .collect();
     assert!(store.tier.store(&writes).await.unwrap().iter().all(|written| *written == Written::Stored));
@@ -74,7 +75,7 @@ async fn every_key_has_an_expiry_except_where_none_was_asked_for() {
         for by_hand in [false, true] {
             let key = store.key(&format!("{name}:{by_hand}"));
             let stamp = if by_hand { None } else { Some(store.stamp(&key).await) };
-            let write = RemoteWrite { key: key.clone(), payload: b"value".to_vec(), life, stamp };
+            let write = RemoteWrite { key: key.clone(), payload: b"value".to_vec(), life, stamp, tags: Vec::new() };
             assert_eq!(store.tier.store(&[write]).await.unwrap(), [Written::Stored]);
             let left: i64 = server.run(&[b"PTTL", key.text.as_bytes()]);
             assert!(expected.contains(&left), "{name}: {left}");

@@ -93,11 +93,12 @@ impl Prefix {
         crate::key::escape(namespace).replace('/', "%2F")
     }
 
-    /// How the text of every key of a group begins, and of no other key.
-    pub fn group_start(&self, group: &Group) -> String {
+    /// How the text of every key of a group begins, and of no other key; `None` for a group that no key shows.
+    pub fn group_start(&self, group: &Group) -> Option<String> {
         match group {
-            Group::All => format!("{}:", self.escaped),
-            Group::Namespace(namespace) => format!("{}:{}/", self.escaped, self.escaped_namespace(namespace)),
+            Group::All => Some(format!("{}:", self.escaped)),
+            Group::Namespace(namespace) => Some(format!("{}:{}/", self.escaped, self.escaped_namespace(namespace))),
+            Group::Tag(_) => None,
         }
     }
 }
@@ -109,6 +110,8 @@ pub enum Group {
     All,
     /// Everything in one namespace (as the user wrote it).
     Namespace(Arc<str>),
+    /// Everything with one tag (as the user wrote it).
+    Tag(Arc<str>),
 }
 
 /// A store in this process.
@@ -148,6 +151,8 @@ pub struct RemoteKey {
     pub text: Arc<str>,
     /// The namespace (as the user wrote it) whose generation guards this key.
     pub namespace: Option<Arc<str>>,
+    /// The key for other processes, which take it apart again: what [`Watcher::changed`] is called with there.
+    pub wire: Arc<[u8]>,
 }
 
 /// What a shared store knew about the generations of a key and of its groups when it was read.
@@ -161,6 +166,8 @@ pub struct Stamp(pub Box<[u8]>);
 pub struct Fetched {
     /// The stored bytes, where there are any and none of their groups was invalidated since.
     pub payload: Option<Vec<u8>>,
+    /// The tags they were stored with.
+    pub tags: Vec<Arc<str>>,
     /// Whether something lies there that is no entry of this key: a miss, which the engine counts.
     pub damaged: bool,
     /// The generations of this moment.
@@ -179,6 +186,9 @@ pub struct RemoteWrite {
     /// The generations under which the value was made; `None` writes in any case and counts as newer than every
     /// run under way (a `set` by hand).
     pub stamp: Option<Stamp>,
+    /// The tags whose generations guard the value, beside those of its namespace and of everything. They may be known
+    /// only once the value is: the stamp says when the run began, whatever the tags turn out to be.
+    pub tags: Vec<Arc<str>>,
 }
 
 /// What became of a write.
@@ -218,8 +228,30 @@ pub trait RemoteTier: Send + Sync + 'static {
     fn clear<'a>(&'a self, group: &'a Group) -> BoxFuture<'a, Removed>;
     /// Gives an entry that was read `life` more to live (time to idle).
     fn touch<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<(), FmError>>;
+    /// Asks to be the one process that refreshes a key; `false` when another one is. Ends with the next store or removal
+    /// under the key, and by itself after `life`. Saves work, and nothing rests on it.
+    fn lease<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<bool, FmError>>;
+    /// Tells `watcher` from now on what other processes change. Called once at most, before anything is read. Does no
+    /// I/O: the stream begins with the first call of another method.
+    fn watch(&self, watcher: Arc<dyn Watcher>);
     /// The connection that gave the last answers mixes replies up (a value carried another key): drop it.
     fn distrust(&self);
     /// Stops the background work of this store; later calls fail.
     fn close<'a>(&'a self) -> BoxFuture<'a, ()>;
+}
+
+/// Who keeps copies of a shared store and hears what other processes do to it.
+///
+/// Messages may come late or not at all; [`in_step`](Self::in_step) and [`resync`](Self::resync) bound the harm. Called
+/// from the store's background task: every method is short.
+pub trait Watcher: Send + Sync + 'static {
+    /// Another process has stored or removed the entry with this [`RemoteKey::wire`].
+    fn changed(&self, wire: &[u8]);
+    /// Another process has invalidated a group.
+    fn invalidated(&self, group: &Group);
+    /// Every change up to the moment that lies so far back has been told. Comes again and again while the stream is
+    /// sound, so that silence means that it is not.
+    fn in_step(&self, ago: Duration);
+    /// The stream begins, or begins again after a break: changes before this moment may have been missed.
+    fn resync(&self);
 }

@@ -43,7 +43,7 @@ impl Epochs {
         let epoch = self.current.load(Ordering::Relaxed) + 1;
         match group {
             Group::All => groups.invalidate_all(epoch),
-            Group::Namespace(namespace) => groups.invalidate_namespace(namespace, epoch),
+            Group::Namespace(namespace) | Group::Tag(namespace) => groups.invalidate_namespace(namespace, epoch),
         }
         self.current.store(epoch, Ordering::Release);
     }

@@ -428,6 +428,7 @@ impl Core {
             payload,
             life: life.store_for(),
             stamp,
+            tags: Vec::new(),
         }))
     }
 
@@ -488,7 +489,9 @@ impl Core {
     }
 
     pub(crate) fn remote_key(&self, key: KeyRef<'_>) -> RemoteKey {
-        RemoteKey { text: key.render(&self.prefix).into(), namespace: key.namespace() }
+        // Only where there are copies in memory does anybody listen.
+        let wire = if self.local.is_some() { key.to_wire() } else { Arc::default() };
+        RemoteKey { text: key.render(&self.prefix).into(), namespace: key.namespace(), wire }
     }
 
     /// Counts a failure of the store.
@@ -521,6 +524,7 @@ fn covers(group: &Group, key: KeyRef<'_>) -> bool {
     match group {
         Group::All => true,
         Group::Namespace(namespace) => key.namespace().as_deref() == Some(&**namespace),
+        Group::Tag(_) => false,
     }
 }
 

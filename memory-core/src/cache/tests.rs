@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     backend::{
-        BoxFuture, Fetched, FmBackend, Group, Prefix, RemoteKey, RemoteTier, RemoteWrite, Removed, Stamp, Tier, Written,
+        BoxFuture, Fetched, FmBackend, Group, Prefix, RemoteKey, RemoteTier, RemoteWrite, Removed, Tier, Watcher,
+        Written,
     },
     error::FmError,
     key::{Key, KeyBuf},
@@ -149,7 +150,7 @@ impl RemoteTier for Elsewhere {
                 go.notified().await;
             }
             let stored = self.stored.lock().unwrap();
-            let fetched = |key| Fetched { payload: stored.get(key).cloned(), damaged: false, stamp: Stamp::default() };
+            let fetched = |key| Fetched { payload: stored.get(key).cloned(), ..Fetched::default() };
             Ok(keys.iter().map(fetched).collect())
         })
     }
@@ -172,6 +173,12 @@ impl RemoteTier for Elsewhere {
     fn touch<'a>(&'a self, _: &'a RemoteKey, _: Duration) -> BoxFuture<'a, Result<(), FmError>> {
         Box::pin(async { Ok(()) })
     }
+
+    fn lease<'a>(&'a self, _: &'a RemoteKey, _: Duration) -> BoxFuture<'a, Result<bool, FmError>> {
+        Box::pin(async { Ok(true) })
+    }
+
+    fn watch(&self, _: Arc<dyn Watcher>) {}
 
     fn distrust(&self) {}
 

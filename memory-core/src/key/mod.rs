@@ -12,6 +12,7 @@ mod hash;
 mod hasher;
 pub(crate) mod registry;
 mod render;
+mod wire;
 mod words;
 
 use std::{fmt, hash::Hash, sync::Arc};
@@ -188,6 +189,11 @@ impl Key {
     pub fn as_key(&self) -> KeyRef<'_> {
         KeyRef { hash: self.hash, words: &self.words }
     }
+
+    /// The key that another process has written with [`KeyRef::to_wire`]; `None` when it is of no function of this process.
+    pub fn from_wire(bytes: &[u8]) -> Option<Self> {
+        wire::read(bytes)
+    }
 }
 
 impl<'a> KeyRef<'a> {
@@ -225,6 +231,11 @@ impl<'a> KeyRef<'a> {
     /// What identifies this key across processes and builds.
     pub fn fingerprint(&self, prefix: &Prefix) -> [u8; 16] {
         render::fingerprint(*self, prefix)
+    }
+
+    /// The key for other processes, where the function may have another number.
+    pub fn to_wire(&self) -> Arc<[u8]> {
+        wire::write(*self)
     }
 
     /// The words after the first.

@@ -46,6 +46,7 @@ pub(crate) fn register(id: &str, namespace: Option<&'static str>, version: Optio
     let function = Arc::new(Function::new(&name, clash.map(|_| site)));
     // More functions than `u32` counts do not fit into a program.
     let number = u32::try_from(registry.functions.len() + 1).unwrap_or(u32::MAX);
+    registry.ids.entry(function.id.clone()).or_default().push(number);
     registry.functions.push(function);
     registry.numbers.entry(name).or_default().push((site, number));
     drop(registry);
@@ -61,11 +62,24 @@ pub(crate) fn function(number: u32) -> Option<Arc<Function>> {
     registry().read().unwrap_or_else(PoisonError::into_inner).functions.get(at).cloned()
 }
 
+/// The number of the function that other processes know by this id, namespace and version.
+pub(crate) fn number(id: &str, namespace: Option<&str>, version: Option<u64>) -> Option<u32> {
+    let registry = registry().read().unwrap_or_else(PoisonError::into_inner);
+    let is_it = |number: u32| {
+        let at = usize::try_from(number).ok()?.checked_sub(1)?;
+        let function = registry.functions.get(at)?;
+        (function.namespace.as_deref() == namespace && function.version == version).then_some(number)
+    };
+    registry.ids.get(id)?.iter().find_map(|number| is_it(*number))
+}
+
 #[derive(Default)]
 struct Registry {
     /// By number, from 1.
     functions: Vec<Arc<Function>>,
     numbers: HashMap<Name, Vec<(Site, u32)>>,
+    /// The numbers behind each id, in any namespace and version.
+    ids: HashMap<Arc<str>, Vec<u32>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash)]
