@@ -64,6 +64,8 @@ pub mod probes {
         arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, NoKey as _, Unpeeled as _},
         bind::{BindByReference as _, BindByValue as _, OwnByToOwned as _, OwnNot as _},
         outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},
-        share::{ShareByClone as _, ShareByMessage as _, ShareByReference as _, ShareNot as _},
+        share::{
+            ShareByClone as _, ShareByCloneOrOurs as _, ShareByMessage as _, ShareByReference as _, ShareNot as _,
+        },
     };
 }

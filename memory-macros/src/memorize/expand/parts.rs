@@ -115,7 +115,7 @@ impl Expansion<'_> {
             let __fm_stored = __fm_layers.stored();
             let __fm_way = (#asked __fm_stored).way();
             #checked
-            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&__fm_layers.failure()).share())
+            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&&__fm_layers.failure()).share())
         }
     }
 
