@@ -33,6 +33,11 @@ async fn by_many(name: &str, page: Option<u32>, flags: (bool, i8)) -> usize {
     name.len() + page.map_or(0, |page| page as usize) + usize::from(flags.0)
 }
 
+#[memorize(expire = name.len() * 60, cache_if = |length| *length == name.len() + other.len())]
+async fn judged(name: &str, other: Arc<str>) -> usize {
+    name.len() + other.len()
+}
+
 #[memorize(expire = 60)]
 fn blocking(id: u64) -> u64 {
     id + 1
@@ -72,6 +77,15 @@ fn a_hit_of_a_plain_value_allocates_nothing() {
         assert_eq!(per_hit(|| shared_text(1)), 0);
         assert_eq!(per_hit(|| fallible(1)), 0);
         assert_eq!(per_hit(|| by_many("a name", Some(2), (true, -1))), 0);
+    });
+}
+
+#[test]
+fn a_hit_copies_no_argument_that_judges_the_value() {
+    let other: Arc<str> = "another".into();
+    with_cache(|| async {
+        judged("a name", other.clone()).await;
+        assert_eq!(per_hit(|| judged("a name", other.clone())), 0);
     });
 }
 

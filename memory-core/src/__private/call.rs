@@ -88,78 +88,90 @@ where
 }
 
 /// A call whose body runs in a task of its own.
-pub async fn detached<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
-    start: impl FnOnce() -> BodyFuture<S::Return>,
-) -> S::Return
+///
+/// As in the other ways to call, `miss` makes what judges the returned value and what starts the body. Only then does the one
+/// copy the arguments that it mentions, because only then the other takes them: a hit copies nothing.
+pub async fn detached<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     S::Return: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    B: FnOnce() -> BodyFuture<S::Return>,
 {
     if let Some(answer) = call.hit() {
         return answer;
     }
-    let Some(job) = call.job() else { return start().await };
+    let Some(job) = call.job() else { return start_of(miss)().await };
     match job.next(call.refresh).await {
         Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_detached(leading, judge, start()).await,
-        Turn::Bypass => job.bypass(start).await,
+        Turn::Lead(leading) => {
+            let (judge, start) = miss();
+            job.run_detached(leading, judge, start()).await
+        }
+        Turn::Bypass => job.bypass(start_of(miss)).await,
     }
 }
 
 /// A call whose body runs in the caller's task.
-pub async fn in_place<S, X, H, F>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> F,
-) -> S::Return
+pub async fn in_place<S, X, H, J, B, F>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
     if let Some(answer) = call.hit() {
         return answer;
     }
-    let Some(job) = call.job() else { return start().await };
+    let Some(job) = call.job() else { return start_of(miss)().await };
     match job.next(call.refresh).await {
         Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_here(leading, judge, start).await,
-        Turn::Bypass => job.bypass(start).await,
+        Turn::Lead(leading) => {
+            let (judge, start) = miss();
+            job.run_here(leading, judge, start).await
+        }
+        Turn::Bypass => job.bypass(start_of(miss)).await,
     }
 }
 
 /// A call of a synchronous function.
-pub fn blocking<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> S::Return,
-) -> S::Return
+pub fn blocking<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> S::Return,
 {
     if let Some(answer) = call.hit() {
         return answer;
     }
-    let Some(job) = call.job() else { return start() };
+    let Some(job) = call.job() else { return start_of(miss)() };
     if !is_local(&job.cache, &call.key) {
         job.cache.core().count_bypass(call.key.as_key());
-        return start();
+        return start_of(miss)();
     }
     match block_on(job.next(call.refresh)) {
         Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_blocking(leading, judge, start),
+        Turn::Lead(leading) => {
+            let (judge, start) = miss();
+            job.run_blocking(leading, judge, start)
+        }
         Turn::Bypass => {
             job.cache.core().count_bypass(call.key.as_key());
-            start()
+            start_of(miss)()
         }
     }
+}
+
+/// What starts the body, where nobody judges what it returns.
+fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
+    let (_, start) = miss();
+    start
 }
 
 /// Whether a synchronous function can use `cache`.
@@ -178,47 +190,41 @@ fn is_local(cache: &FmCache, key: &KeyBuf) -> bool {
 }
 
 /// Runs the body in a task of its own and stores what it returns, whatever is stored already.
-pub async fn refresh_detached<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
-    start: impl FnOnce() -> BodyFuture<S::Return>,
-) -> S::Return
+pub async fn refresh_detached<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     S::Return: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    B: FnOnce() -> BodyFuture<S::Return>,
 {
-    detached(Call { refresh: true, ..call }, judge, start).await
+    detached(Call { refresh: true, ..call }, miss).await
 }
 
 /// Runs the body in the caller's task and stores what it returns, whatever is stored already.
-pub async fn refresh_in_place<S, X, H, F>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> F,
-) -> S::Return
+pub async fn refresh_in_place<S, X, H, J, B, F>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    in_place(Call { refresh: true, ..call }, judge, start).await
+    in_place(Call { refresh: true, ..call }, miss).await
 }
 
 /// Runs a synchronous body and stores what it returns, whatever is stored already.
-pub fn refresh_blocking<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> S::Return,
-) -> S::Return
+pub fn refresh_blocking<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> S::Return,
 {
-    blocking(Call { refresh: true, ..call }, judge, start)
+    blocking(Call { refresh: true, ..call }, miss)
 }
 
 /// The cache a companion works on, owned.
