@@ -197,7 +197,8 @@ impl Expansion<'_> {
         }
     }
 
-    fn task_argument(&self, param: &Param) -> TokenStream {
+    /// An argument as the body takes it, from what a task owns.
+    pub(super) fn task_argument(&self, param: &Param) -> TokenStream {
         let private = &self.private;
         let ident = &param.ident;
         let borrow = |inner: &Type| quote_spanned!(site()=> #private::std::borrow::Borrow::<#inner>::borrow);
