@@ -181,10 +181,11 @@ impl Entry {
     }
 
     fn is_late_within(&self, now: Tick, limit: impl FnOnce(&Late) -> Duration) -> bool {
-        now < self.expires
-            || self.rest.as_ref().is_some_and(|rest| {
-                rest.standing(self.expires, now) != Standing::Over && now.since(self.expires) < limit(&rest.late)
-            })
+        match self.standing(now) {
+            Standing::Fresh | Standing::Due => true,
+            Standing::Over => false,
+            _ => self.rest.as_ref().is_some_and(|rest| now.since(self.expires) < limit(&rest.late)),
+        }
     }
 
     /// From this moment on it is of no use, reads apart.

@@ -125,7 +125,8 @@ where
         Hit::Nothing => {}
     }
     match call.job() {
-        Some(job) => job.miss_detached(call.refresh, miss).await,
+        // Boxed, so that the future of a hit stays small.
+        Some(job) => Box::pin(job.miss_detached(call.refresh, miss)).await,
         None => start_of(miss)().await,
     }
 }

@@ -421,7 +421,7 @@ where
                 self.renew_behind(miss);
                 answer
             }
-            Hit::Nothing => self.miss_detached(false, miss).await,
+            Hit::Nothing => Box::pin(self.miss_detached(false, miss)).await,
         }
     }
 
