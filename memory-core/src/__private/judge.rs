@@ -111,17 +111,32 @@ pub fn tag<T: Tag + ?Sized>(tag: &T) -> String {
 
 /// `tags = ..`.
 #[inline]
-pub fn tags<I: IntoIterator<Item: Tag>>(tags: I) -> Vec<String> {
-    tags.into_iter().map(|tag| tag.to_tag()).collect()
+pub fn tags<L: Tags>(tags: L) -> Vec<String> {
+    tags.to_tags()
 }
 
 /// `tags = |v| ..`.
 #[inline]
-pub fn tags_of<'r, R: ?Sized, I: IntoIterator<Item: Tag>>(
-    returned: &'r R,
-    list: impl FnOnce(&'r R) -> I,
-) -> Vec<String> {
-    tags(list(returned))
+pub fn tags_of<'r, R: ?Sized, L: Tags>(returned: &'r R, list: impl FnOnce(&'r R) -> L) -> Vec<String> {
+    list(returned).to_tags()
+}
+
+/// What can be a list of tags: whatever goes through things that can be displayed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no list of tags",
+    label = "not a list of `Display` values",
+    note = "write `tags = [..]`, or something that implements `IntoIterator` over what implements `Display`"
+)]
+pub trait Tags {
+    /// Their texts.
+    fn to_tags(self) -> Vec<String>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<I: IntoIterator<Item: std::fmt::Display>> Tags for I {
+    fn to_tags(self) -> Vec<String> {
+        self.into_iter().map(|tag| tag.to_string()).collect()
+    }
 }
 
 /// What can be a tag: whatever can be displayed.

@@ -141,7 +141,7 @@ impl<T, W> NoJson for Layers<T, W> {}
 
 /// What `cache_none` and `cache_err` may be used on.
 #[diagnostic::on_unimplemented(
-    message = "there is nothing here for this argument to store",
+    message = "there is nothing here for this argument to act on",
     label = "`cache_none` and `stale_on_none` need a function that returns an `Option`, `cache_err` one that returns a `Result`"
 )]
 pub trait Kept {}

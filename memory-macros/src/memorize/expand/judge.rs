@@ -185,7 +185,10 @@ impl Expansion<'_> {
         let private = &self.private;
         let shape = self.shape();
         let fails = match &self.config.stale_on {
-            Some(Expr::Closure(closure)) => quote_spanned!(site()=> #private::fails_when(__fm_returned, #closure)),
+            Some(Expr::Closure(closure)) => {
+                let span = site_at(syn::spanned::Spanned::span(closure));
+                quote_spanned!(span=> #private::fails_when(__fm_returned, #closure))
+            }
             Some(predicate) => {
                 let span = site_at(syn::spanned::Spanned::span(predicate));
                 quote_spanned!(span=> #private::fails_by(__fm_returned, #predicate))
@@ -216,7 +219,8 @@ impl Expansion<'_> {
                 quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags(#value));)
             }
             Tags::Returned(closure) => {
-                quote_spanned!(site()=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));)
+                let span = site_at(syn::spanned::Spanned::span(closure));
+                quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));)
             }
         }
     }
