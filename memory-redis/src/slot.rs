@@ -20,8 +20,8 @@ use tokio::{
 };
 
 use crate::{
-    clock::ServerClock, doubt::Doubts, failure, journal::Journal, link::Link, names::Names, real_time,
-    settings::Settings, supervisor, topology::Topology,
+    clock::ServerClock, doubt::Doubts, failure, generation::Generation, journal::Journal, link::Link, names::Names,
+    real_time, settings::Settings, supervisor, topology::Topology,
 };
 
 /// What may be under way at once, in units of [`UNIT`] bytes: a peer that swallows bytes can't make us hoard them.
@@ -35,6 +35,8 @@ pub(crate) struct Slot {
     pub(crate) names: Names,
     pub(crate) clock: ServerClock,
     pub(crate) doubts: Doubts,
+    /// Who we are to the other processes.
+    pub(crate) sender: Generation,
     phase: watch::Sender<Phase>,
     /// Held while the phase becomes [`Phase::Up`], so that a removal is either replayed before, or seen after it.
     journal: Mutex<Journal>,
@@ -65,6 +67,7 @@ impl Slot {
             names,
             clock: ServerClock::new(),
             doubts: Doubts::default(),
+            sender: Generation::fresh(),
             phase: watch::Sender::new(Phase::Idle),
             in_flight: Semaphore::new(UNITS as usize),
             supervised: AtomicBool::new(false),
