@@ -239,13 +239,22 @@ where
         if let Ask::Generations = ask {
             return run(lead, core.stamp(&**remote, &self.key).await, Excuse::None);
         }
-        let Found { copied, stamp } = core.find(&**remote, &self.key, self.face, began, epoch).await;
+        let mut found = core.find(&**remote, &self.key, self.face, began, epoch).await;
+        let mut is_leased = false;
+        if let (Ask::Lease, true) = (&ask, found.wants_refresh()) {
+            is_leased = self.lease(&**remote).await;
+            if is_leased {
+                // Who had the lease before may have stored the value meanwhile.
+                found = core.find(&**remote, &self.key, self.face, began, epoch).await;
+            }
+        }
+        let Found { copied, stamp } = found;
         let Some(copied) = copied else {
             self.count_miss_of(&ask);
             return run(lead, stamp, Excuse::Memory);
         };
         let standing = copied.entry.standing(Tick::now());
-        if self.is_to_run(&**remote, &ask, standing).await {
+        if !standing.answers() || is_leased && standing.is_due() {
             self.count_miss_of(&ask);
             return run(lead, stamp, Excuse::Remote(copied));
         }
@@ -253,16 +262,11 @@ where
         if standing.is_due() { Begun::Due(answer) } else { Begun::Answer(answer) }
     }
 
-    /// Whether the body runs although the shared store has a value.
-    async fn is_to_run(&self, remote: &dyn RemoteTier, ask: &Ask, standing: Standing) -> bool {
-        match (ask, standing) {
-            (Ask::Lease, Standing::Due | Standing::StaleDue | Standing::Fallback) => {
-                let core = self.cache.core();
-                let lease = remote.lease(&core.remote_key(self.key.as_key()), core.defaults.throttle).await;
-                lease.inspect_err(|error| core.count_error(self.key.as_key(), "lease", error)).unwrap_or(true)
-            }
-            (_, standing) => !standing.answers(),
-        }
+    /// Whether this is the process that refreshes the value. Where nobody can say, it is.
+    async fn lease(&self, remote: &dyn RemoteTier) -> bool {
+        let core = self.cache.core();
+        let lease = remote.lease(&core.remote_key(self.key.as_key()), core.defaults.throttle).await;
+        lease.inspect_err(|error| core.count_error(self.key.as_key(), "lease", error)).unwrap_or(true)
     }
 
     /// Answers with what the shared store had, and keeps it in memory.

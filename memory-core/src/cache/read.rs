@@ -27,6 +27,13 @@ pub(crate) struct Found<T> {
     pub(crate) stamp: Option<Stamp>,
 }
 
+impl<T> Found<T> {
+    /// Whether there is a value that a refresh would replace.
+    pub(crate) fn wants_refresh(&self) -> bool {
+        self.copied.as_ref().is_some_and(|copied| copied.entry.standing(Tick::now()) != Standing::Fresh)
+    }
+}
+
 /// A value that was read from a shared store.
 pub(crate) struct Copied<T> {
     pub(crate) value: Arc<T>,
