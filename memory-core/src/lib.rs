@@ -109,6 +109,7 @@
 //! |---|---|---|
 //! | `macros` | yes | the attributes and derives |
 //! | `memory` | yes | [`FmMemoryBackend`] |
+//! | `moka` | no | `FmMemoryEngine::Moka`: entries in memory are kept by the crate `moka` |
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
 //! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], errors as responses |
@@ -139,7 +140,7 @@ mod time;
 
 pub use __private::FmKey;
 #[cfg(feature = "memory")]
-pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder};
+pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder, FmMemoryEngine};
 pub use cache::{
     ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, FmCall, FmOutcome, FmTier, Get, GetMany,
     InvalidateTag, Put, Remove, Set, SetMany,

@@ -244,7 +244,7 @@ impl<T: Serialize + ?Sized> Way<T> for AsSerialize {
 }
 
 /// Adds an argument to a key.
-#[inline]
+#[inline(always)]
 pub fn argument<T: ?Sized, W: Way<T>>(key: &mut KeyBuf, part: Part<'_, T>, _: W) {
     W::push(part.0, key);
 }

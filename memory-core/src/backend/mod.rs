@@ -8,13 +8,13 @@
 mod memory;
 
 #[cfg(feature = "memory")]
-pub use memory::{FmMemoryBackend, FmMemoryBackendBuilder};
+pub use memory::{FmMemoryBackend, FmMemoryBackendBuilder, FmMemoryEngine};
 
 use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::error::FmError;
 pub use crate::{
-    entry::Entry,
+    entry::{Entry, Weighed},
     key::{Key, KeyRef, escape},
 };
 
@@ -120,18 +120,20 @@ pub enum Group {
 /// implementation must not call back into the engine.
 pub trait LocalTier: Send + Sync + 'static {
     /// Shows the entry under `key` to `visit`, without copying it; `false` when there is none.
-    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Arc<Entry>)) -> bool;
+    ///
+    /// This may be under a lock, so `visit` has to be short, must run no code of the user and must not come back here.
+    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Entry)) -> bool;
     /// Stores an entry, evicting others where the bound asks for it.
-    fn insert(&self, key: Key, entry: Arc<Entry>);
+    fn insert(&self, key: Key, entry: Weighed);
     /// Removes an entry and gives it back, where there was one.
-    fn remove(&self, key: KeyRef<'_>) -> Option<Arc<Entry>>;
+    fn remove(&self, key: KeyRef<'_>) -> Option<Entry>;
     /// Removes what `doomed` picks; how many went.
     fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64;
     /// How many entries there are; approximate while writes are under way.
     fn entry_count(&self) -> u64;
     /// How many entries the bound has pushed out so far.
     fn evictions(&self) -> u64;
-    /// How the weight of `value` is found, for [`Entry::weight`].
+    /// How the weight of `value` is found, for [`Weighed::weight`].
     fn weigh(&self, value: &dyn Any) -> Weight;
 }
 

@@ -1,6 +1,9 @@
 //! What a call inherits from the task it is made in.
 
-use std::future::Future;
+use std::{
+    future::Future,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use super::{FmCache, report::Report};
 use crate::flight::RunId;
@@ -8,6 +11,10 @@ use crate::flight::RunId;
 tokio::task_local! {
     static CONTEXT: Context;
 }
+
+/// Whether any cache was ever scoped: until then no hit looks for one. Whoever is in a scope has seen it set: the scope is entered
+/// after, in the same task.
+static SCOPED: AtomicBool = AtomicBool::new(false);
 
 /// The task-local surroundings of a call: read once, and entered again in every task that the engine spawns.
 #[derive(Clone, Default)]
@@ -37,7 +44,12 @@ impl Context {
     }
 
     /// The scoped cache, where there is one.
+    #[inline(always)]
     pub(crate) fn scoped_cache() -> Option<FmCache> {
+        if SCOPED.load(Ordering::Relaxed) { Self::look_for_cache() } else { None }
+    }
+
+    fn look_for_cache() -> Option<FmCache> {
         CONTEXT.try_with(|context| context.cache.clone()).ok().flatten()
     }
 
@@ -48,11 +60,19 @@ impl Context {
 
     /// Runs `future` in these surroundings.
     pub(crate) fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        self.announce();
         CONTEXT.scope(self, future)
     }
 
     /// Runs `work` in these surroundings.
     pub(crate) fn sync_scope<R>(self, work: impl FnOnce() -> R) -> R {
+        self.announce();
         CONTEXT.sync_scope(self, work)
+    }
+
+    fn announce(&self) {
+        if self.cache.is_some() && !SCOPED.load(Ordering::Relaxed) {
+            SCOPED.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     any::{Any, type_name},
+    mem::needs_drop,
     sync::Arc,
 };
 
@@ -46,7 +47,7 @@ impl<R> Look<R> {
 
 impl Core {
     /// Answers from memory, and counts it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hit<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Hit<R> {
         let now = Tick::now();
         let looked = self.look_at(
@@ -98,11 +99,12 @@ impl Core {
     }
 
     /// Whether nobody has invalidated the entry, as far as can be known at `now`.
+    #[inline]
     pub(crate) fn is_valid(&self, entry: &Entry, now: Tick) -> bool {
         !self.epochs.covers_entry(entry) && self.coherence.as_ref().is_none_or(|coherence| coherence.trusts(entry, now))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn look_at<T: Any, R>(
         &self,
         key: KeyRef<'_>,
@@ -112,20 +114,31 @@ impl Core {
     ) -> Look<R> {
         let Some(local) = self.local.as_ref().filter(|_| !self.is_closed()) else { return Look::Nothing };
         let mut ask = Some((will_do, see));
-        let mut look = Look::Nothing;
+        let (mut look, mut found) = (Look::Nothing, None);
         local.visit(key, &mut |entry| {
             let Some((will_do, see)) = ask.take() else { return };
             if !will_do(entry) || !self.is_valid(entry, now) {
                 return;
             }
-            look = match entry.value.downcast_ref::<T>() {
-                Some(value) => {
-                    entry.touch(now);
-                    Look::Value(see(entry, value))
-                }
-                None => Look::OtherType { stored: entry.type_name },
-            };
+            entry.touch(now);
+            if needs_drop::<T>() {
+                found = Some((entry.clone(), see));
+            } else {
+                // Cloning plain data runs nobody's code, so it can be done where it lies.
+                look = show(entry, see);
+            }
         });
-        look
+        match found {
+            Some((entry, see)) => show(&entry, see),
+            None => look,
+        }
+    }
+}
+
+#[inline(always)]
+fn show<T: Any, R>(entry: &Entry, see: impl FnOnce(&Entry, &T) -> R) -> Look<R> {
+    match entry.value::<T>() {
+        Some(value) => Look::Value(see(entry, value)),
+        None => Look::OtherType { stored: entry.type_name() },
     }
 }

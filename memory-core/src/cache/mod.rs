@@ -109,6 +109,7 @@ impl FmCache {
         Self { core }
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }
@@ -184,6 +185,7 @@ impl FmCache {
 }
 
 impl Core {
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

@@ -8,10 +8,12 @@ mod cache_key;
 mod encode;
 mod escape;
 mod hash;
-#[cfg(feature = "memory")]
+#[cfg(feature = "moka")]
 mod hasher;
 pub(crate) mod registry;
 mod render;
+#[cfg(feature = "memory")]
+mod stored;
 mod wire;
 mod words;
 
@@ -19,8 +21,10 @@ use std::{fmt, hash::Hash, sync::Arc};
 
 use serde::Serialize;
 
-#[cfg(feature = "memory")]
+#[cfg(feature = "moka")]
 pub(crate) use self::hasher::BuildKeyHasher;
+#[cfg(feature = "memory")]
+pub(crate) use self::stored::StoredKey;
 pub use self::{
     cache_key::{CacheKey, KeyArg, RefKeyArg, Wraps},
     escape::escape,
@@ -70,7 +74,7 @@ macro_rules! integers {
 
 impl KeyBuf {
     /// The key of a call of the function with this number.
-    #[inline]
+    #[inline(always)]
     pub fn function(number: u32) -> Self {
         let mut key = Self { words: Words::new(), mix: Mix::new(), failure: None };
         key.word(u64::from(number));
@@ -156,7 +160,7 @@ impl KeyBuf {
         self.as_key().to_owned()
     }
 
-    #[inline]
+    #[inline(always)]
     fn integer(&mut self, value: Int) {
         match value.small() {
             Some(word) => self.word(word),
@@ -168,7 +172,7 @@ impl KeyBuf {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, word: u64) {
         self.words.push(word);
         self.mix.add(word);

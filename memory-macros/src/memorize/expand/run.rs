@@ -15,7 +15,7 @@ pub(super) enum Mode {
 }
 
 impl Expansion<'_> {
-    // Output: let key = ..; detached(call(plan, cache, key, refresh), move || (judge, move || get_user::__fm_task(id))).await
+    // Output: let run = { let key = ..; detached(call(plan, cache, &key, refresh), move || (judge, move || get_user::__fm_task(id))) }; run.await
     pub(super) fn run(&self, cache: &Cache, mode: Mode) -> TokenStream {
         let private = &self.private;
         let proofs = self.proofs();
@@ -25,14 +25,21 @@ impl Expansion<'_> {
         let Cache { before, value } = cache;
         let locals = matches!(self.host, Host::Inline).then(|| self.inline_parts());
         let limits = self.limits();
-        let awaited = (self.flavor != Flavor::Sync).then(|| quote!(.await));
+        let called = quote_spanned! {site()=> {
+            let __fm_key = #key;
+            let __fm_refresh: #private::std::primitive::bool = #refresh;
+            #private::#engine(#private::call(#plan, #value, &__fm_key, __fm_refresh)#limits, move || (#judge, #start))
+        }};
+        // The key is gone before anything is awaited: the lookup is done by then.
+        let run = match self.flavor {
+            Flavor::Sync => called,
+            _ => quote_spanned!(site()=> let __fm_run = #called; __fm_run.await),
+        };
         quote_spanned! {site()=>
             #locals
             #proofs
             #before
-            let __fm_key = #key;
-            let __fm_refresh: #private::std::primitive::bool = #refresh;
-            #private::#engine(#private::call(#plan, #value, __fm_key, __fm_refresh)#limits, move || (#judge, #start))#awaited
+            #run
         }
     }
 
