@@ -180,6 +180,12 @@ impl Entry {
         }
     }
 
+    /// Whether nothing but its expiry and its epoch says what it is good for.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.rest().is_none()
+    }
+
     /// The name of the value's type.
     pub fn type_name(&self) -> &'static str {
         match &self.body {

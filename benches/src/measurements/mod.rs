@@ -3,6 +3,8 @@
 mod heap;
 mod hit;
 mod miss;
+mod redis;
+mod small;
 mod stampede;
 mod zipf;
 
@@ -31,4 +33,9 @@ pub(crate) const ALL: &[Measurement] = &[
     measurement("stampede_10k", stampede::of_10k),
     measurement("stampede_failing", stampede::failing),
     measurement("heap_per_entry", heap::per_entry),
+    measurement("redis_hit", redis::hit),
+    measurement("l1_over_l2_hit", redis::l1_over_l2),
+    measurement("retry_ok", small::retry_ok),
+    measurement("singleton", small::singleton),
+    measurement("lru_hit", small::lru_hit),
 ];

@@ -4,7 +4,6 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -128,12 +127,12 @@ where
     B: FnOnce() -> BodyFuture<S::Return>,
 {
     match call.hit() {
-        Hit::Answer(answer) => Answered::AtOnce(Some(answer)),
+        Hit::Answer(answer) => Answered::AtOnce(answer),
         Hit::Due(answer) => {
             if let Some(job) = call.job() {
                 job.renew_behind(miss);
             }
-            Answered::AtOnce(Some(answer))
+            Answered::AtOnce(answer)
         }
         Hit::Nothing => Answered::later(missed_detached(call.job(), call.refresh, miss)),
     }
@@ -174,7 +173,7 @@ where
     F: Future<Output = S::Return>,
 {
     match call.hit() {
-        Hit::Answer(answer) => Answered::AtOnce(Some(answer)),
+        Hit::Answer(answer) => Answered::AtOnce(answer),
         Hit::Due(answer) => Answered::later(missed_in_place(call.job(), call.refresh, Some(answer), miss)),
         Hit::Nothing => Answered::later(missed_in_place(call.job(), call.refresh, None, miss)),
     }
@@ -206,11 +205,11 @@ where
     }
 }
 
-/// What a call comes to: the answer from memory, or what has to be awaited.
+/// What a call comes to.
 pub enum Answered<R, F> {
-    /// From memory; `None` once it is taken.
-    AtOnce(Option<R>),
-    /// Boxed, so that the future of a hit stays small.
+    /// The answer, from memory.
+    AtOnce(R),
+    /// What has to be awaited. Boxed, so that the future of a hit stays small.
     Later(Pin<Box<F>>),
 }
 
@@ -218,21 +217,6 @@ impl<R, F> Answered<R, F> {
     #[cold]
     fn later(future: F) -> Self {
         Self::Later(Box::pin(future))
-    }
-}
-
-// An answer is handed out by value, and the future has a box of its own.
-impl<R, F> Unpin for Answered<R, F> {}
-
-impl<R, F: Future<Output = R>> Future for Answered<R, F> {
-    type Output = R;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
-        match &mut *self {
-            Self::AtOnce(answer) => answer.take().map_or(Poll::Pending, Poll::Ready),
-            Self::Later(future) => future.as_mut().poll(context),
-        }
     }
 }
 

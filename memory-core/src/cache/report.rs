@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::level_filters::LevelFilter;
+
 use super::{Context, Core, FmCache, FmCacheManager};
 use crate::{
     entry::Entry,
@@ -151,6 +153,15 @@ impl Provenance {
 }
 
 impl Core {
+    /// As [`note`](Self::note), for a fresh entry in memory.
+    #[inline]
+    pub(crate) fn note_hit(&self, key: KeyRef<'_>, entry: &Entry, now: Tick) {
+        self.stats.hit(key.number());
+        if is_observed() {
+            tell(key, Provenance::of_entry(entry, FmTier::Memory, now));
+        }
+    }
+
     /// Counts a call, and tells whoever wants to know.
     #[inline]
     pub(crate) fn note(&self, key: KeyRef<'_>, what: Provenance) {
@@ -162,7 +173,7 @@ impl Core {
         if what.stored.is_some_and(|found| found.tier == FmTier::Remote) {
             self.counters(key).remote_hits.add_one();
         }
-        if OBSERVED.load(Ordering::Relaxed) || tracing::enabled!(target: "memory_core::call", tracing::Level::TRACE) {
+        if is_observed() {
             tell(key, what);
         }
     }
@@ -177,6 +188,16 @@ impl Core {
             FmOutcome::Hit | FmOutcome::Computed => {}
         }
     }
+}
+
+#[inline(always)]
+fn is_observed() -> bool {
+    OBSERVED.load(Ordering::Relaxed) || LevelFilter::current() == LevelFilter::TRACE && is_traced()
+}
+
+#[cold]
+fn is_traced() -> bool {
+    tracing::enabled!(target: "memory_core::call", tracing::Level::TRACE)
 }
 
 #[cold]

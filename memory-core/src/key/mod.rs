@@ -65,7 +65,7 @@ pub struct KeyRef<'a> {
 macro_rules! integers {
     ($($method:ident: $ty:ident,)*) => {$(
         #[doc = concat!("Adds an argument whose static type is `", stringify!($ty), "`.")]
-        #[inline]
+        #[inline(always)]
         pub fn $method(&mut self, value: $ty) {
             self.integer(Int::from(value));
         }
@@ -150,7 +150,7 @@ impl KeyBuf {
     }
 
     /// This key, to look up.
-    #[inline]
+    #[inline(always)]
     pub fn as_key(&self) -> KeyRef<'_> {
         KeyRef { hash: self.mix.finish(), words: self.words.as_slice() }
     }
@@ -205,6 +205,18 @@ impl<'a> KeyRef<'a> {
     #[allow(clippy::wrong_self_convention)]
     pub fn to_owned(self) -> Key {
         Key { hash: self.hash, words: self.words.into() }
+    }
+
+    /// Its hash and its words.
+    #[inline]
+    pub fn parts(self) -> (u64, &'a [u64]) {
+        (self.hash, self.words)
+    }
+
+    /// The key with these [parts](Self::parts).
+    #[inline]
+    pub fn from_parts(hash: u64, words: &'a [u64]) -> Self {
+        Self { hash, words }
     }
 
     /// The hash: well mixed in every bit, different in every process.

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use self::shard::{Resident, Shard};
 use super::{Settings, Weighers, scale::Scale};
 use crate::{
-    backend::{LocalTier, Weight},
+    backend::{LocalTier, Plain, Weight},
     entry::{Entry, Weighed},
     key::{Key, KeyRef, StoredKey},
     time::Tick,
@@ -172,6 +172,14 @@ impl LocalTier for Store {
         resident.note_read();
         visit(resident.entry());
         true
+    }
+
+    fn plain(&self, hash: u64, words: &[u64], now: Tick, epoch: u64) -> Plain {
+        let key = KeyRef::from_parts(hash, words);
+        let shard = self.shard(key).read();
+        let Some(resident) = shard.find(key) else { return Plain::Absent };
+        resident.note_read();
+        Plain::of(resident.entry(), now, epoch)
     }
 
     fn insert(&self, key: Key, Weighed { entry, weight }: Weighed) {
