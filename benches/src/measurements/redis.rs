@@ -1,6 +1,7 @@
 //! A hit in Redis, and in memory over Redis.
 
 use std::{
+    hint::black_box,
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -12,7 +13,7 @@ use fred::interfaces::{ClientLike, KeysInterface};
 use memory_core::{FmCacheManager, FmMemoryBackend, memorize};
 use memory_redis::FmRedisBackend;
 use redis::AsyncCommands;
-use tokio::task::JoinSet;
+use tokio::{runtime::Builder, task::JoinSet};
 
 use crate::{
     report::{Goal, Row},
@@ -55,18 +56,21 @@ pub(crate) fn l1_over_l2(effort: Effort) -> Vec<Row> {
     let remote = FmRedisBackend::connect(&server.url).expect("a url");
     let two_tiers = FmCacheManager::builder(FmMemoryBackend::new()).prefix("two").l2(remote).build().expect("a prefix");
     let contender = |name, cache: memory_core::FmCache| {
-        let runtime = runtime();
+        // One worker, so that what Redis says is heard behind the calls.
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let call_all = async || {
+            for key in keys {
+                doubled(*key).await;
+            }
+        };
+        runtime.block_on(cache.scope(call_all()));
+        // The stream of changes begins; what was read before is not trusted.
+        thread::sleep(Duration::from_millis(500));
+        runtime.block_on(cache.scope(call_all()));
         Contender::new(name, move |times| {
-            // Redis is heard between the turns; the calls themselves are a hot loop.
-            runtime.block_on(cache.scope(async {
-                for key in keys {
-                    doubled(*key).await;
-                }
-            }));
-            runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
             runtime.block_on(cache.scope(async {
                 for key in keys.iter().cycle().take(times as usize) {
-                    std::hint::black_box(doubled(std::hint::black_box(*key)).await);
+                    black_box(doubled(black_box(*key)).await);
                 }
             }));
         })

@@ -23,7 +23,7 @@ pub(crate) fn retry_ok(effort: Effort) -> Vec<Row> {
         calls("by_hand", by_loop),
         calls("backon", |number| async move { (|| fallible(number)).retry(ExponentialBuilder::default()).await }),
         calls("tokio_retry", |number| {
-            Retry::spawn(ExponentialBackoff::from_millis(2000).take(2), move || fallible(number))
+            Retry::start(ExponentialBackoff::from_millis(2000).take(2), move || fallible(number))
         }),
     ];
     let samples = take_turns(contenders, effort.of_one_thread());
@@ -117,7 +117,11 @@ fn calls<F: Future>(name: &'static str, call: impl Fn(u64) -> F + 'static) -> Co
 }
 
 fn reads(name: &'static str, read: impl Fn() -> u16 + 'static) -> Contender {
-    Contender::new(name, move |times| (0..times).for_each(|_| drop(black_box(read()))))
+    Contender::new(name, move |times| {
+        for _ in 0..times {
+            black_box(read());
+        }
+    })
 }
 
 fn numbers(name: &'static str, call: fn(u64) -> u64) -> Contender {

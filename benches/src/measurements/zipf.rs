@@ -2,11 +2,14 @@
 
 use std::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use cached::macros::concurrent_cached;
-use memory_core::memorize;
+use memory_core::{FmCache, FmCacheManager, FmMemoryBackend, memorize};
 use quick_cache::sync::Cache as QuickCache;
 use tokio::runtime::Runtime;
 
@@ -39,7 +42,6 @@ pub(crate) fn all_fit(effort: Effort) -> Vec<Row> {
 const TIGHT_ROOM: usize = 10_000;
 
 pub(crate) fn tight(effort: Effort) -> Vec<Row> {
-    init(TIGHT_ROOM);
     let traffic = Traffic::new(1_000_000, if effort.is_quick { 1 << 20 } else { 1 << 22 });
     let contenders = vec![
         traffic.contender(OURS, Some(0), tight_in_place),
@@ -105,9 +107,9 @@ impl Traffic {
                 });
             });
         };
-        let Some(number) = runs else { return Contender::new(name, turn) };
         // Full before anything is timed.
-        turn(1 << 20);
+        turn(1 << 21);
+        let Some(number) = runs else { return Contender::new(name, turn) };
         Contender::new(name, move |times| {
             let before = RUNS[number].load(Relaxed);
             turn(times);
@@ -135,13 +137,23 @@ async fn doubled(number: u64) -> u64 {
     number.wrapping_mul(2)
 }
 
-#[memorize(expire = 60, in_place)]
+/// A cache of its own for each way to run.
+static TIGHT: [OnceLock<FmCache>; 2] = [const { OnceLock::new() }; 2];
+
+fn tight_cache(number: usize) -> &'static FmCache {
+    TIGHT[number].get_or_init(|| {
+        let backend = FmMemoryBackend::builder().max_entries(TIGHT_ROOM as u64).build();
+        FmCacheManager::builder(backend).prefix("tight").build().expect("a prefix that is not empty")
+    })
+}
+
+#[memorize(expire = 60, in_place, cache = tight_cache(0))]
 async fn tight_in_place(number: u64) -> u64 {
     RUNS[0].fetch_add(1, Relaxed);
     number.wrapping_mul(2)
 }
 
-#[memorize(expire = 60)]
+#[memorize(expire = 60, cache = tight_cache(1))]
 async fn tight_detached(number: u64) -> u64 {
     RUNS[1].fetch_add(1, Relaxed);
     number.wrapping_mul(2)
