@@ -27,6 +27,7 @@ use crate::{
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
+/// At least; longer where calls may take longer.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
 /// So many heartbeats in a row that are not heard mean that nothing is.
 const MISSES: u32 = 2;
@@ -154,18 +155,18 @@ impl Listener {
     }
 
     async fn heartbeat(&self, link: &Link, heard: &mut watch::Receiver<Generation>) -> Result<(), FmError> {
-        let nonce = Generation::fresh();
+        let (nonce, limit) = (Generation::fresh(), HEARTBEAT_LIMIT.max(self.slot.settings.response_timeout));
         let mut request = Pipeline::new();
         request.cmd("PUBLISH").arg(self.slot.names.heartbeat(&self.slot.sender)).arg(nonce.as_bytes());
         let there_and_back = async {
-            for answer in link.ask(&request, HEARTBEAT_LIMIT).await? {
+            for answer in link.ask(&request, limit).await? {
                 failure::answered(&answer)?;
             }
             // An error would mean that the other half has gone, and then this one goes, too.
             let _ = heard.wait_for(|last| *last == nonce).await;
             Ok(())
         };
-        real_time::within(HEARTBEAT_LIMIT, there_and_back).await.map_err(|_| failure::too_slow(HEARTBEAT_LIMIT))?
+        real_time::within(limit, there_and_back).await.map_err(|_| failure::too_slow(limit))?
     }
 }
 
