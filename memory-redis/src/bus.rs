@@ -5,13 +5,11 @@
 //! comes before it. That also notices a server that is still there but no longer the one that others write to.
 
 use std::{
-    future::poll_fn,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_core::Stream;
+use futures_util::StreamExt;
 use memory_core::{FmError, backend::Watcher};
 use redis::{Msg, Pipeline, aio::PubSubStream};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
@@ -111,7 +109,7 @@ impl Listener {
     }
 
     async fn hear(&self, mut messages: PubSubStream, heard: &watch::Sender<Generation>) -> FmError {
-        while let Some(message) = poll_fn(|cx| Pin::new(&mut messages).poll_next(cx)).await {
+        while let Some(message) = messages.next().await {
             self.tell(&message, heard);
         }
         failure::backend("the connection to Redis that hears of changes has ended")
