@@ -65,11 +65,14 @@ mod life;
 mod link;
 mod names;
 mod pace;
+mod place;
 mod read;
 mod real_time;
 mod removal;
 mod scan;
 mod scripts;
+#[cfg(feature = "sentinel")]
+mod sentinels;
 mod settings;
 mod slot;
 mod supervisor;

@@ -1,6 +1,7 @@
 //! One connection, from its birth to its condemnation.
 
 use std::{
+    fmt,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -23,11 +24,29 @@ pub(crate) struct Link {
     unanswered: AtomicU32,
     doom: OnceLock<FmError>,
     condemned: Notify,
+    /// Whether a server that takes no writes is the wrong one.
+    to_master: bool,
 }
 
 impl Link {
     pub(crate) fn new(connection: MultiplexedConnection) -> Arc<Self> {
-        Arc::new(Self { connection, unanswered: AtomicU32::new(0), doom: OnceLock::new(), condemned: Notify::new() })
+        Self::with(connection, false)
+    }
+
+    /// A connection to the master of several servers: it is given up when this one turns out to be none.
+    #[cfg(feature = "sentinel")]
+    pub(crate) fn to_master(connection: MultiplexedConnection) -> Arc<Self> {
+        Self::with(connection, true)
+    }
+
+    fn with(connection: MultiplexedConnection, to_master: bool) -> Arc<Self> {
+        Arc::new(Self {
+            connection,
+            unanswered: AtomicU32::new(0),
+            doom: OnceLock::new(),
+            condemned: Notify::new(),
+            to_master,
+        })
     }
 
     /// One round trip: sends the commands together and gives their answers in order, each of which may be an error
@@ -102,11 +121,19 @@ impl Link {
         if answers.len() != commands.len() {
             return Err(self.out_of_step());
         }
-        if let Some(Value::ServerError(error)) = answers.iter().find(|answer| failure::refuses_us(answer)) {
+        let ends_it =
+            |answer: &&Value| failure::refuses_us(answer) || (self.to_master && failure::refuses_writes(answer));
+        if let Some(Value::ServerError(error)) = answers.iter().find(ends_it) {
             let reason = failure::refused(error);
             self.condemn(reason.clone());
             return Err(reason);
         }
         Ok(answers)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("doom", &self.doom).finish_non_exhaustive()
     }
 }

@@ -60,8 +60,7 @@ pub(crate) async fn run(reign: Reign) {
 /// for.
 async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
     let dialled = real_time::within(ADMISSION_LIMIT, slot.topology.dial()).await;
-    let connection = dialled.map_err(|_| failure::too_slow(ADMISSION_LIMIT))?.map_err(failure::driver)?;
-    let link = Link::new(connection);
+    let link = dialled.map_err(|_| failure::too_slow(ADMISSION_LIMIT))??;
     if let Health::Unwell(refusal) = greet(slot, &link, ADMISSION_LIMIT).await? {
         return Err(refusal);
     }
@@ -84,7 +83,11 @@ async fn watch_over(slot: &Arc<Slot>, link: &Arc<Link>) -> FmError {
             reason = link.condemned() => return reason,
             () = real_time::sleep(HEARTBEAT) => {}
         }
-        match greet(slot, link, HEARTBEAT_LIMIT).await {
+        let (greeted, left_behind) = tokio::join!(greet(slot, link, HEARTBEAT_LIMIT), slot.topology.left_behind());
+        if let Some(reason) = left_behind {
+            link.condemn(reason);
+        }
+        match greeted {
             Ok(_) => missed = 0,
             Err(_) if missed + 1 < MISSES => missed += 1,
             Err(silence) => link.condemn(silence),

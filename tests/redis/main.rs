@@ -9,8 +9,10 @@ mod clearing;
 mod generations;
 mod outages;
 mod removals;
+mod sentinel;
 mod storing;
 mod tls;
+mod traffic;
 
 use std::{sync::Arc, time::Duration};
 

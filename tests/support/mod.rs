@@ -5,6 +5,7 @@
 
 pub mod proxy;
 pub mod redis_server;
+pub mod sentinel_set;
 
 use std::{
     future::Future,
