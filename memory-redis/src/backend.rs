@@ -110,6 +110,35 @@ impl FmRedisBackend {
         Place::sentinel(name.into(), sentinels).map(Self::at)
     }
 
+    /// A Redis Cluster, found by the URLs of some of its nodes. Does no I/O.
+    ///
+    /// Entries are spread over all masters. Each master has a connection of its own: while one is down, the keys of the
+    /// others go on being cached, as far as the cluster itself serves them.
+    ///
+    /// The login and TLS of the first URL are those of all nodes, unless
+    /// [`node_connection`](Self::node_connection) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// No URL, one that is not a Redis URL, or one with a database number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// let backend = FmRedisBackend::cluster(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"])?;
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "cluster")]
+    pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, FmError> {
+        let seeds = urls.into_iter().map(|url| address(url.as_ref())).collect::<Result<_, _>>()?;
+        Place::cluster(seeds).map(Self::at)
+    }
+
     /// How the nodes that Redis Sentinel or Redis Cluster name are connected to: login, database and TLS of this URL,
     /// or of a [`ConnectionInfo`]. Its host and port are not used.
     ///

@@ -11,7 +11,9 @@ use redis::{Pipeline, Value};
 use crate::{
     failure, life,
     link::Link,
-    read, removal, scan,
+    read,
+    recent::Removal,
+    removal, scan,
     slot::Slot,
     write::{self, Plan},
 };
@@ -91,6 +93,7 @@ async fn store(slot: &Arc<Slot>, writes: &[RemoteWrite]) -> Result<Vec<Written>,
     if writes.is_empty() {
         return Ok(Vec::new());
     }
+    slot.remember(overwritten(writes));
     slot.call(|link| async move {
         let _turn = slot.turn(writes.iter().map(|write| write.payload.len()).sum()).await?;
         // Planned after the waiting, since the server's clock decides how long a plan is good for.
@@ -98,6 +101,11 @@ async fn store(slot: &Arc<Slot>, writes: &[RemoteWrite]) -> Result<Vec<Written>,
         write::send(slot, &link, plans).await
     })
     .await
+}
+
+/// The keys of writes that replace whatever lies there.
+fn overwritten(writes: &[RemoteWrite]) -> impl Iterator<Item = Removal> {
+    writes.iter().filter(|write| write.stamp.is_none()).map(|write| Removal::Key(write.key.clone()))
 }
 
 async fn touch(slot: &Arc<Slot>, key: &RemoteKey, life: Duration) -> Result<(), FmError> {
@@ -128,6 +136,7 @@ async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
     let mut left = &keys[..];
     while !left.is_empty() {
         let (step, rest) = left.split_at(left.len().min(removal::STEP));
+        slot.remember(step.iter().cloned().map(Removal::Key));
         match remove_step(&slot, step).await {
             Ok(count) => removed += count,
             Err(reason) => {
@@ -150,6 +159,7 @@ async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmErro
 
 /// Raises the generation of the group, which is all that others need, and then takes its entries away.
 async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
+    slot.remember(std::iter::once(Removal::Group(group.clone())));
     let link = match raise(&slot, &group).await {
         Ok(link) => link,
         Err(reason) => {

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use memory_core::FmError;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult, aio::MultiplexedConnection};
 
+#[cfg(feature = "cluster")]
+use crate::seeds::Seeds;
 #[cfg(feature = "sentinel")]
 use crate::sentinels::Sentinels;
 use crate::{failure, link::Link, place::Place};
@@ -21,6 +23,9 @@ pub(crate) enum Topology {
     /// One server at a time: the master.
     #[cfg(feature = "sentinel")]
     Sentinel(Sentinels),
+    /// Many servers, each with a part of the keys.
+    #[cfg(feature = "cluster")]
+    Cluster(Seeds),
 }
 
 impl Topology {
@@ -30,6 +35,8 @@ impl Topology {
             Place::One(info) => client(info).map(Self::Standalone),
             #[cfg(feature = "sentinel")]
             Place::Sentinel { name, sentinels, node } => Sentinels::new(name, sentinels, node).map(Self::Sentinel),
+            #[cfg(feature = "cluster")]
+            Place::Cluster { seeds, node } => Seeds::new(seeds, node).map(Self::Cluster),
         }
     }
 
@@ -39,6 +46,8 @@ impl Topology {
             Self::Standalone(client) => client.get_connection_info().addr().to_string(),
             #[cfg(feature = "sentinel")]
             Self::Sentinel(sentinels) => sentinels.name().to_owned(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(seeds) => seeds.address(),
         }
     }
 
@@ -48,15 +57,22 @@ impl Topology {
             Self::Standalone(client) => connect(client).await.map(Link::new).map_err(failure::driver),
             #[cfg(feature = "sentinel")]
             Self::Sentinel(sentinels) => sentinels.dial().await,
+            #[cfg(feature = "cluster")]
+            Self::Cluster(seeds) => seeds.dial().await,
         }
+    }
+
+    /// Whether a write that was confirmed can be lost, since another server takes over that has not heard of it.
+    pub(crate) fn may_lose_writes(&self) -> bool {
+        !matches!(self, Self::Standalone(_))
     }
 
     /// Why a connection must be left although it answers: the master is another server by now.
     pub(crate) async fn left_behind(&self) -> Option<FmError> {
         match self {
-            Self::Standalone(_) => None,
             #[cfg(feature = "sentinel")]
             Self::Sentinel(sentinels) => sentinels.left_behind().await,
+            _ => None,
         }
     }
 }

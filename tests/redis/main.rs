@@ -6,6 +6,7 @@ mod support;
 mod answers;
 mod calls;
 mod clearing;
+mod cluster;
 mod generations;
 mod outages;
 mod removals;

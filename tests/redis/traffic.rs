@@ -16,10 +16,10 @@ use crate::support::{eventually, timed};
 /// What 99 of 100 calls cost at most beyond their body, once Redis is known to be in trouble.
 pub(crate) const SKIPPED: Duration = Duration::from_millis(5);
 /// So many functions' keys are called in turn.
-const KEYS: u32 = 40;
+pub(crate) const KEYS: u32 = 40;
 
 #[memorize(expire = 60, skip(truth))]
-async fn told(number: u32, truth: u32) -> u32 {
+pub(crate) async fn told(number: u32, truth: u32) -> u32 {
     let _ = number;
     truth
 }

@@ -1,0 +1,206 @@
+//! Redis Cluster: entries on every master, each master watched for itself.
+
+use std::time::{Duration, Instant};
+
+use memory_core::{FmCache, FmCacheManager};
+use memory_redis::FmRedisBackend;
+
+use crate::{
+    HEALED, PATIENCE,
+    calls::{caches, computed},
+    support::{cluster_set::ClusterSet, eventually, timed},
+    traffic::{KEYS, SKIPPED, Traffic, judge, told},
+};
+
+const ENTRIES: usize = 300;
+
+fn process(set: &ClusterSet) -> FmCache {
+    process_with(set, |backend| backend)
+}
+
+fn process_with(set: &ClusterSet, more: impl FnOnce(FmRedisBackend) -> FmRedisBackend) -> FmCache {
+    let backend = more(FmRedisBackend::cluster(set.urls()).unwrap());
+    FmCacheManager::builder(backend).prefix("app").build().unwrap()
+}
+
+/// How many entries of ours lie on each master.
+fn entries(set: &ClusterSet) -> Vec<usize> {
+    let is_ours = |name: &&Vec<u8>| name.starts_with(b"app:k");
+    (0..set.masters().len()).map(|at| set.names(at).iter().filter(is_ours).count()).collect()
+}
+
+fn names() -> Vec<String> {
+    (0..ENTRIES).map(|number| format!("k{number}")).collect()
+}
+
+#[tokio::test]
+async fn entries_are_spread_over_all_masters_and_read_together() {
+    let set = ClusterSet::start();
+    let (here, there) = (process_with(&set, crate::patient), process_with(&set, crate::patient));
+    caches(&here).await;
+    caches(&there).await;
+    here.set_many(names().into_iter().zip(0_u32..)).await.unwrap();
+    let counts = entries(&set);
+    println!("entries on each master: {counts:?}");
+    assert_eq!(counts.iter().sum::<usize>(), ENTRIES);
+    assert!(counts.iter().all(|count| *count > ENTRIES / 6), "{counts:?}");
+    let found = there.get_many::<u32>(names().into_iter().chain(["absent".to_owned()])).await.unwrap();
+    let expected: Vec<Option<u32>> = (0..300).map(Some).chain([None]).collect();
+    assert_eq!(found, expected);
+    assert!(there.remove("k7").await.unwrap());
+    assert_eq!(here.get::<u32>("k7").await.unwrap(), None);
+    assert_eq!(computed(&here, "k7", 70).await, 70);
+    assert_eq!(computed(&there, "k7", 71).await, 70);
+}
+
+#[tokio::test]
+async fn clearing_takes_exactly_ours_from_every_master() {
+    let set = ClusterSet::start();
+    let cache = process_with(&set, crate::patient);
+    caches(&cache).await;
+    cache.set_many(names().into_iter().zip(0_u32..)).await.unwrap();
+    cache.set_many(names().into_iter().take(30).zip(0_u32..)).namespace("n").await.unwrap();
+    let theirs: Vec<String> = (0..100).flat_map(|n| [format!("app2:{n}"), format!("other:{n}")]).collect();
+    for name in &theirs {
+        let () = set.servers[set.owner(name)].run(&[b"SET", name.as_bytes(), b"theirs"]);
+    }
+    assert_eq!(cache.clear_namespace("n").await.unwrap(), 30);
+    assert_eq!(entries(&set).iter().sum::<usize>(), ENTRIES);
+    assert!(cache.clear().await.unwrap() >= ENTRIES as u64);
+    assert_eq!(entries(&set), [0, 0, 0]);
+    let left = (0..3).flat_map(|at| set.names(at));
+    assert_eq!(left.filter(|name| !name.starts_with(b"app%") && !name.starts_with(b"{app%")).count(), theirs.len());
+    assert_eq!(cache.get_many::<u32>(names()).await.unwrap(), vec![None; ENTRIES]);
+    for replica in &set.servers[3..] {
+        assert_eq!(replica.calls("scan"), 0, "a replica is nobody's business");
+    }
+    for forbidden in ["keys", "flushdb", "flushall", "del"] {
+        // The test itself asks each master for its names.
+        let calls: u64 = set.masters().iter().map(|master| master.calls(forbidden)).sum();
+        assert!(calls == 0 || forbidden == "keys", "{forbidden}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_boots_without_a_cluster_and_caches_once_it_comes() {
+    let mut set = ClusterSet::absent();
+    let start = Instant::now();
+    let cache = process(&set);
+    for number in 0..20 {
+        let (time, value) = timed(computed(&cache, "k", number)).await;
+        assert_eq!(value, number);
+        assert!(time < PATIENCE, "a call took {time:?}");
+    }
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    set.come();
+    let took = caches(&cache).await;
+    assert!(took < HEALED, "{took:?}");
+}
+
+/// Calls and invalidates while one master fails and its replica takes over.
+async fn fails_over(what: &str, failing: usize, trouble: impl FnOnce(&mut ClusterSet)) {
+    let mut set = ClusterSet::start();
+    let cache = process(&set);
+    caches(&cache).await;
+    let traffic = Traffic::on(&cache);
+    traffic.goes_on(100).await;
+    let began = Instant::now();
+    trouble(&mut set);
+    let (promoted, ()) = eventually(Duration::from_secs(20), "the replica takes over", || async {
+        set.leads(3 + failing).then_some(())
+    })
+    .await;
+    let key = set.names_on(failing);
+    let (healed, ()) = eventually(HEALED, "its keys are cached again", || async {
+        cache.set(key.as_str(), 1_u32).await.unwrap();
+        cache.get::<u32>(key.as_str()).await.unwrap().map(|_| ())
+    })
+    .await;
+    println!("{what}: promoted after {promoted:?}, its keys cached {healed:?} later");
+    traffic.goes_on(500).await;
+    let calls = traffic.end().await;
+    judge(what, &calls, PATIENCE, began + Duration::from_secs(2));
+    let there = set.servers[3 + failing].run::<bool>(&[b"EXISTS", format!("app:{key}").as_bytes()]);
+    assert!(there, "on the new master");
+}
+
+#[tokio::test]
+async fn a_master_that_is_killed_is_replaced_by_its_replica() {
+    for failing in [0, 2] {
+        fails_over(&format!("killed {failing}"), failing, |set| set.servers[failing].kill()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_master_that_hangs_is_replaced_by_its_replica() {
+    for failing in [0, 1] {
+        fails_over(&format!("hung {failing}"), failing, |set| set.servers[failing].hang()).await;
+    }
+}
+
+#[tokio::test]
+async fn the_keys_of_other_masters_go_on_being_cached_while_one_hangs() {
+    let set =
+        ClusterSet::start_with(&["--cluster-require-full-coverage", "no", "--cluster-replica-no-failover", "yes"]);
+    let cache = process(&set);
+    caches(&cache).await;
+    let failing = (set.owner("{app%gen}") + 1) % 3;
+    let (lost, kept) = (set.names_on(failing), set.names_on((failing + 1) % 3));
+    cache.set(lost.as_str(), 1_u32).await.unwrap();
+    cache.set(kept.as_str(), 1_u32).await.unwrap();
+    set.servers[failing].hang();
+    let mut times = Vec::new();
+    for _ in 0..600 {
+        // A removal that can't be told to its master must not hold up the others.
+        cache.remove(lost.as_str()).await.unwrap();
+        let (time, found) = timed(cache.get::<u32>(kept.as_str()).into_future()).await;
+        times.push(time);
+        assert_eq!(found.unwrap(), Some(1), "after {} calls", times.len());
+        assert_eq!(computed(&cache, &lost, 2).await, 2);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    times.sort();
+    println!("of healthy keys, p99 {:?}, longest {:?}", times[594], times[599]);
+    assert!(times[594] < SKIPPED && times[599] < PATIENCE);
+    set.servers[failing].go_on();
+    let (healed, ()) = eventually(HEALED, "its keys are cached again", || async {
+        assert_ne!(cache.get::<u32>(lost.as_str()).await.unwrap(), Some(1), "it was removed");
+        cache.set(lost.as_str(), 3_u32).await.unwrap();
+        (cache.get::<u32>(lost.as_str()).await.unwrap() == Some(3)).then_some(())
+    })
+    .await;
+    println!("cached again after {healed:?}");
+}
+
+#[tokio::test]
+async fn slots_that_move_while_calls_run_fail_no_call_and_lose_no_invalidation() {
+    let set = ClusterSet::start();
+    let cache = process(&set);
+    caches(&cache).await;
+    let traffic = Traffic::on(&cache);
+    traffic.goes_on(200).await;
+    let began = Instant::now();
+    let mut slots: Vec<u16> = Vec::new();
+    for number in 0..KEYS / 2 {
+        let text = cache.scope(async { told::key(number).to_string() }).await;
+        slots.push(set.servers[0].run(&[b"CLUSTER", b"KEYSLOT", text.as_bytes()]));
+    }
+    slots.sort();
+    slots.dedup();
+    for slot in &slots {
+        let from = set.owner_of(*slot);
+        set.begin_to_move(*slot, from, (from + 1) % 3);
+        traffic.goes_on(10).await;
+        set.move_keys(*slot, from, (from + 1) % 3);
+        traffic.goes_on(3).await;
+        set.end_to_move(*slot, (from + 1) % 3);
+        traffic.goes_on(3).await;
+    }
+    let took = began.elapsed();
+    let errors = cache.stats().errors;
+    traffic.goes_on(300).await;
+    assert_eq!(cache.stats().errors, errors, "nothing is in doubt once the slots have moved");
+    let calls = traffic.end().await;
+    println!("{} slots moved in {took:?}, {errors} reads and writes passed over", slots.len());
+    judge("moving slots", &calls, PATIENCE, began);
+}
