@@ -72,22 +72,66 @@ async fn a_master_that_hands_over_is_left_although_it_answers() {
     .await;
 }
 
+/// Two servers that know nothing of each other, and a sentinel that names the first.
+fn two_masters() -> (RedisServer, RedisServer, RedisServer) {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let sentinel = RedisServer::start_sentinel(&format!("sentinel monitor {NAME} 127.0.0.1 {} 1\n", old.port()));
+    (old, new, sentinel)
+}
+
+fn name_another(sentinel: &RedisServer, master: &RedisServer) {
+    let () = sentinel.run(&[b"SENTINEL", b"REMOVE", NAME.as_bytes()]);
+    let words = format!("SENTINEL MONITOR {NAME} 127.0.0.1 {} 1", master.port());
+    let () = sentinel.run(&words.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+}
+
+/// What a replica has that heard everything up to now.
+fn copy(from: &RedisServer, to: &RedisServer) {
+    let keys: Vec<Vec<u8>> = from.run(&[b"KEYS", b"*"]);
+    for key in keys {
+        let dump: Vec<u8> = from.run(&[b"DUMP", &key]);
+        let () = to.run(&[b"RESTORE", &key, b"0", &dump, b"REPLACE"]);
+    }
+}
+
 #[tokio::test]
 async fn a_master_that_answers_on_is_left_once_the_sentinels_name_another() {
-    let (old, new) = (RedisServer::start(), RedisServer::start());
-    let monitor = |server: &RedisServer| format!("127.0.0.1 {} 1", server.port());
-    let sentinel = RedisServer::start_sentinel(&format!("sentinel monitor {NAME} {}\n", monitor(&old)));
+    let (_old, new, sentinel) = two_masters();
     let store = Store::with("app", FmRedisBackend::sentinel(NAME, [sentinel.url()]).unwrap());
     store.works(&store.key("f")).await;
-    let () = sentinel.run(&[b"SENTINEL", b"REMOVE", NAME.as_bytes()]);
-    let words = format!("SENTINEL MONITOR {NAME} {}", monitor(&new));
-    let () = sentinel.run(&words.split(' ').map(str::as_bytes).collect::<Vec<_>>());
+    name_another(&sentinel, &new);
     let (took, ()) = eventually(HEALED, "the new master is used", || async {
         let _ = store.store(&store.key("f"), "value", None).await;
         new.run::<bool>(&[b"EXISTS", b"app:f"]).then_some(())
     })
     .await;
     assert!(took < Duration::from_millis(1500), "{took:?}");
+}
+
+#[tokio::test]
+async fn what_a_lost_master_confirmed_is_repeated_to_the_next_one() {
+    let (old, new, sentinel) = two_masters();
+    let backend = FmRedisBackend::sentinel(NAME, [sentinel.url()]).unwrap();
+    let cache = FmCacheManager::builder(backend).prefix("app").build().unwrap();
+    caches(&cache).await;
+    for key in ["removed", "overwritten", "kept"] {
+        assert_eq!(computed(&cache, key, 1).await, 1);
+    }
+    cache.set("cleared", 1_u32).namespace("n").await.unwrap();
+    copy(&old, &new);
+    assert!(cache.remove("removed").strict().await.unwrap());
+    cache.set("overwritten", 2_u32).strict().await.unwrap();
+    assert_eq!(cache.clear_namespace("n").strict().await.unwrap(), 1);
+    name_another(&sentinel, &new);
+    eventually(HEALED, "the new master is used", || async {
+        let _ = cache.set("new", 1_u32).await;
+        new.run::<bool>(&[b"EXISTS", b"app:new"]).then_some(())
+    })
+    .await;
+    assert_eq!(cache.get::<u32>("removed").await.unwrap(), None);
+    assert_ne!(cache.get::<u32>("overwritten").await.unwrap(), Some(1));
+    assert_eq!(cache.get::<u32>("cleared").namespace("n").await.unwrap(), None);
+    assert_eq!(cache.get::<u32>("kept").await.unwrap(), Some(1));
 }
 
 #[tokio::test]
