@@ -208,6 +208,15 @@ impl FmRedisBackend {
         Self { place: Ok(place), settings: Ok(Settings::default()) }
     }
 
+    /// Talks to one server as to a cluster, where keys lie on different nodes: for tests.
+    #[doc(hidden)]
+    pub fn spread(self) -> Self {
+        self.with(|settings| {
+            settings.spread = true;
+            Ok(())
+        })
+    }
+
     /// Applies one setting; the first one that is refused is reported when the cache is opened.
     fn with(mut self, set: impl FnOnce(&mut Settings) -> Result<(), FmError>) -> Self {
         self.settings = self.settings.and_then(|mut settings| set(&mut settings).map(|()| settings));
@@ -219,7 +228,9 @@ impl FmBackend for FmRedisBackend {
     fn open(self, prefix: &Prefix) -> Result<Tier, FmError> {
         let topology = Topology::new(self.place?)
             .map_err(|error| FmError::with_source(Kind::Config, "these Redis settings cannot work", error))?;
-        let slot = Slot::new(topology, self.settings?, Names::new(prefix));
+        let mut settings = self.settings?;
+        settings.spread |= topology.is_spread();
+        let slot = Slot::new(topology, settings, Names::new(prefix));
         Ok(Tier::Remote(Arc::new(RedisTier::new(slot))))
     }
 }

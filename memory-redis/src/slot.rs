@@ -25,6 +25,7 @@ use crate::{
     clock::ServerClock,
     doubt::Doubts,
     failure,
+    generation::Generation,
     journal::Journal,
     link::Link,
     names::Names,
@@ -52,6 +53,8 @@ pub(crate) struct Slot {
     pub(crate) names: Names,
     pub(crate) clock: ServerClock,
     pub(crate) doubts: Doubts,
+    /// Who we are to the other processes.
+    pub(crate) sender: Generation,
     phase: watch::Sender<Phase>,
     /// Held while the phase becomes [`Phase::Up`], so that a removal is either replayed before, or seen after it.
     journal: Mutex<Journal>,
@@ -85,6 +88,7 @@ impl Slot {
             names,
             clock: ServerClock::new(),
             doubts: Doubts::default(),
+            sender: Generation::fresh(),
             phase: watch::Sender::new(Phase::Idle),
             in_flight: Semaphore::new(UNITS as usize),
             supervised: AtomicBool::new(false),
@@ -268,7 +272,7 @@ impl Slot {
     pub(crate) fn within_reach(&self, cluster: &Cluster) -> Backlog {
         let mut backlog = self.journal().backlog();
         backlog.keys.retain(|(key, _)| cluster.reaches(&key.text));
-        backlog.groups.retain(|(group, _)| cluster.reaches(&self.names.generation(group)));
+        backlog.groups.retain(|(group, _)| cluster.reaches(&self.names.group(group)));
         backlog
     }
 
@@ -283,7 +287,7 @@ impl Slot {
     fn slot_of(&self, removal: &Removal) -> u16 {
         match removal {
             Removal::Key(key) => hash_slot::of(key.text.as_bytes()),
-            Removal::Group(group) => hash_slot::of(self.names.generation(group).as_bytes()),
+            Removal::Group(group) => hash_slot::of(self.names.group(group).as_bytes()),
         }
     }
 
@@ -304,7 +308,7 @@ impl Slot {
         groups: impl Iterator<Item = &'a Group>,
     ) -> impl Iterator<Item = u16> {
         let keys = keys.map(|key| hash_slot::of(key.text.as_bytes()));
-        keys.chain(groups.map(|group| hash_slot::of(self.names.generation(group).as_bytes())))
+        keys.chain(groups.map(|group| hash_slot::of(self.names.group(group).as_bytes())))
     }
 }
 

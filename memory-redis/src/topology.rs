@@ -62,6 +62,15 @@ impl Topology {
         }
     }
 
+    /// Whether keys may lie on different servers.
+    pub(crate) fn is_spread(&self) -> bool {
+        #[cfg(feature = "cluster")]
+        if matches!(self, Self::Cluster(_)) {
+            return true;
+        }
+        false
+    }
+
     /// Whether a write that was confirmed can be lost, since another server takes over that has not heard of it.
     pub(crate) fn may_lose_writes(&self) -> bool {
         !matches!(self, Self::Standalone(_))
