@@ -144,9 +144,14 @@ impl Cluster {
         self.needs_care.notified().await;
     }
 
-    /// Whether a server has said since the last time that slots have moved.
-    pub(crate) fn was_outdated(&self) -> bool {
-        self.outdated.swap(false, Ordering::Relaxed)
+    /// Whether a server has said that slots have moved, since it was looked what the cluster looks like.
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.outdated.load(Ordering::Relaxed)
+    }
+
+    /// It is being looked again.
+    pub(crate) fn is_looked_at(&self) {
+        self.outdated.store(false, Ordering::Relaxed);
     }
 
     fn call_for_care(&self) {

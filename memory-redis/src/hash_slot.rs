@@ -3,7 +3,7 @@
 use redis::{Arg, Cmd};
 
 /// How many slots there are.
-pub(crate) const COUNT: u16 = 16_384;
+const COUNT: u16 = 16_384;
 
 /// The slot of a key: that of its hash tag, where it has one.
 pub(crate) fn of(key: &[u8]) -> u16 {

@@ -26,14 +26,15 @@ use crate::{
 
 /// Between two beats, however much goes wrong.
 const BREATH: Duration = Duration::from_millis(50);
-/// In quiet times, the masters are asked so rarely whether anything has changed.
-const QUIET_BEATS: u32 = 10;
+/// How often the masters are asked whether anything has changed, while something is wrong and in quiet times.
+const LOOK: Duration = Duration::from_millis(200);
+const QUIET_LOOK: Duration = Duration::from_secs(5);
 
 /// What is remembered of each master from beat to beat.
 pub(crate) struct Keeper<'a> {
     seeds: &'a Seeds,
     masters: HashMap<Address, Care>,
-    beats: u32,
+    looked: Instant,
 }
 
 struct Care {
@@ -44,7 +45,7 @@ struct Care {
 
 impl<'a> Keeper<'a> {
     pub(crate) fn of(seeds: &'a Seeds) -> Self {
-        Self { seeds, masters: HashMap::new(), beats: 0 }
+        Self { seeds, masters: HashMap::new(), looked: Instant::now() }
     }
 
     /// Waits until it is time for the next beat: after a while, or soon after something has gone wrong.
@@ -63,10 +64,11 @@ impl<'a> Keeper<'a> {
     /// None of them can be reached any more.
     pub(crate) async fn beat(&mut self, slot: &Slot, cluster: &Cluster) -> Result<(), FmError> {
         self.greet_all(slot, &cluster.view()).await;
-        self.beats += 1;
         let view = cluster.view();
         let is_whole = view.usable().count() == view.links.len();
-        if cluster.was_outdated() || !is_whole || self.beats.is_multiple_of(QUIET_BEATS) {
+        let pause = if is_whole && !cluster.is_outdated() { QUIET_LOOK } else { LOOK };
+        if self.looked.elapsed() >= pause {
+            self.looked = Instant::now();
             self.look(cluster, &view).await;
         }
         self.reconnect(slot, cluster).await;
@@ -96,6 +98,7 @@ impl<'a> Keeper<'a> {
 
     /// Takes over what the cluster looks like now.
     async fn look(&mut self, cluster: &Cluster, view: &View) {
+        cluster.is_looked_at();
         let Ok(shards) = seeds::look(view).await else { return };
         // A master that has just been resumed may still believe in times long gone.
         if shards != view.shards && shards.epoch >= view.shards.epoch {

@@ -43,6 +43,11 @@ impl Recent {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.removals.clear();
+        self.dropped = None;
+    }
+
     /// Moves to the journal what a server has to be told again of which `concerns` is true.
     pub(crate) fn recall(&mut self, journal: &mut Journal, now: Instant, concerns: impl Fn(&Removal) -> bool) {
         self.forget(now);

@@ -2,8 +2,6 @@
 
 use redis::{Pipeline, Value};
 
-use crate::hash_slot::COUNT;
-
 /// Where a server is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
@@ -48,8 +46,14 @@ impl Shards {
     }
 
     /// How many slots have an owner.
-    pub(crate) fn covered(&self) -> usize {
-        (0..COUNT).filter(|slot| self.owner(*slot).is_some()).count()
+    pub(crate) fn covered(&self) -> u32 {
+        let mut first = 0;
+        let lengths = self.ranges.iter().map(|(last, owner)| {
+            let length = u32::from(*last) + 1 - first;
+            first += length;
+            if owner.is_some() { length } else { 0 }
+        });
+        lengths.sum()
     }
 
     fn own(&mut self, first: u16, last: u16, master: Address) {

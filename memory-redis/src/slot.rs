@@ -60,6 +60,7 @@ pub(crate) struct Slot {
     journal: Mutex<Journal>,
     /// Where a confirmed removal can be lost.
     recent: Option<Mutex<Recent>>,
+    was_up: AtomicBool,
     in_flight: Semaphore,
     supervised: AtomicBool,
     supervisor: Mutex<Option<AbortHandle>>,
@@ -90,6 +91,7 @@ impl Slot {
             doubts: Doubts::default(),
             sender: Generation::fresh(),
             phase: watch::Sender::new(Phase::Idle),
+            was_up: AtomicBool::new(false),
             in_flight: Semaphore::new(UNITS as usize),
             supervised: AtomicBool::new(false),
             supervisor: Mutex::new(None),
@@ -144,8 +146,18 @@ impl Slot {
         }
     }
 
-    /// Queues again, for a server that may not have heard of them, the latest removals of which `concerns` is true.
-    pub(crate) fn recall(&self, journal: &mut Journal, concerns: impl Fn(&Removal) -> bool) {
+    /// Queues the latest removals again for the servers of a new connection, which may not have heard of them.
+    pub(crate) fn recall_all(&self, journal: &mut Journal) {
+        // Before the first connection, nothing was sent.
+        let is_first = !self.was_up.swap(true, Ordering::Relaxed);
+        if let Some(recent) = self.recent.as_ref().filter(|_| is_first) {
+            lock(recent).clear();
+        }
+        self.recall(journal, |_| true);
+    }
+
+    /// The same for those of which `concerns` is true.
+    fn recall(&self, journal: &mut Journal, concerns: impl Fn(&Removal) -> bool) {
         if let Some(recent) = &self.recent {
             lock(recent).recall(journal, Instant::now(), concerns);
         }
@@ -167,7 +179,7 @@ impl Slot {
         #[cfg(feature = "cluster")]
         if let Some(cluster) = link.cluster() {
             let mut journal = self.journal();
-            self.recall(&mut journal, |_| true);
+            self.recall_all(&mut journal);
             cluster.keep_apart(self.waiting(&journal));
             self.phase.send_replace(Phase::Up(Arc::clone(link)));
             return true;

@@ -22,6 +22,10 @@ pub(crate) const MISSES: u32 = 2;
 /// For making a connection and logging in, and for each step until it is admitted.
 const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
 
+/// How often removals are made up for in one go while new ones come in.
+#[cfg(feature = "cluster")]
+const ROUNDS: usize = 10;
+
 /// The supervisor's hold on its slot. When its runtime ends, or it panics, the slot learns that nobody watches.
 pub(crate) struct Reign(Arc<Slot>);
 
@@ -74,10 +78,10 @@ async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
         return Ok(link);
     }
     real_time::sleep(slot.doubts.left()).await;
-    slot.recall(&mut slot.journal(), |_| true);
+    slot.recall_all(&mut slot.journal());
     loop {
         let backlog = slot.journal().backlog();
-        replay(slot, &link, backlog).await?;
+        replay(slot, &link, backlog, ADMISSION_LIMIT).await?;
         if slot.admit(&link) {
             return Ok(link);
         }
@@ -135,14 +139,22 @@ async fn watch_over_cluster(
 /// Makes up for the removals that nodes of a cluster have missed, where these can be reached.
 #[cfg(feature = "cluster")]
 async fn make_up(slot: &Slot, cluster: &Arc<Cluster>) -> Result<(), FmError> {
-    let backlog = slot.within_reach(cluster);
-    if backlog.is_empty() {
+    if slot.within_reach(cluster).is_empty() {
         return Ok(());
     }
     real_time::sleep(slot.doubts.left()).await;
-    let outcome = replay(slot, &Link::to_all_of(cluster), backlog).await;
-    slot.settle(cluster);
-    outcome
+    let link = Link::to_all_of(cluster);
+    for _ in 0..ROUNDS {
+        // Only now, since what is asked for again in the meantime must be done again.
+        let backlog = slot.within_reach(cluster);
+        if backlog.is_empty() {
+            break;
+        }
+        let outcome = replay(slot, &link, backlog, HEARTBEAT_LIMIT).await;
+        slot.settle(cluster);
+        outcome?;
+    }
+    Ok(())
 }
 
 /// What a server that answers says of itself.
@@ -187,14 +199,14 @@ fn time(answer: &Value) -> Option<Duration> {
 }
 
 /// Makes up for the removals that Redis has missed.
-async fn replay(slot: &Slot, link: &Link, backlog: Backlog) -> Result<(), FmError> {
+async fn replay(slot: &Slot, link: &Link, backlog: Backlog, limit: Duration) -> Result<(), FmError> {
     slot.remember(backlog.removals());
     for (group, _) in &backlog.groups {
-        removal::raise(slot, link, group, ADMISSION_LIMIT).await?;
+        removal::raise(slot, link, group, limit).await?;
     }
     for step in backlog.keys.chunks(removal::STEP) {
         let keys = step.iter().map(|(key, _)| key);
-        removal::remove(slot, link, keys, ADMISSION_LIMIT).await?;
+        removal::remove(slot, link, keys, limit).await?;
     }
     let mut journal = slot.journal();
     journal.done(&backlog);

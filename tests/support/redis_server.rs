@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -172,7 +173,7 @@ impl RedisServer {
             if ended {
                 return false;
             }
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if answers(self.port) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -185,6 +186,13 @@ impl RedisServer {
         let status = Command::new("kill").arg(signal).arg(child.id().to_string()).status().expect("kill is installed");
         assert!(status.success());
     }
+}
+
+/// Whether somebody answers there, and not only listens: a server that does not get all its ports ends after that.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let asked = stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| stream.write_all(b"PING\r\n"));
+    asked.and_then(|()| stream.read_exact(&mut [0])).is_ok()
 }
 
 impl Drop for RedisServer {
