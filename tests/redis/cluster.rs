@@ -102,7 +102,7 @@ async fn fails_over(what: &str, failing: usize, trouble: impl FnOnce(&mut Cluste
     let mut set = ClusterSet::start();
     let cache = process(&set);
     caches(&cache).await;
-    let key = set.names_on(failing);
+    let key = set.name_on(failing, "probe");
     let traffic = Traffic::on(&cache);
     traffic.goes_on(100).await;
     let began = Instant::now();
@@ -138,6 +138,35 @@ async fn a_master_that_hangs_is_replaced_by_its_replica() {
     }
 }
 
+#[tokio::test]
+async fn what_a_lost_master_confirmed_is_repeated_to_its_replica() {
+    let mut set = ClusterSet::start();
+    let cache = process(&set);
+    caches(&cache).await;
+    let failing = (set.owner("{app%gen}") + 1) % 3;
+    let (removed, kept) = (set.name_on(failing, "removed"), set.name_on(failing, "kept"));
+    for key in [&removed, &kept] {
+        assert_eq!(computed(&cache, key, 1).await, 1);
+    }
+    let () = set.servers[failing].run(&[b"WAIT", b"1", b"1000"]);
+    // The replica hears nothing more: it is not let in again.
+    let mut admin = set.servers[failing].connection();
+    let () = redis::cmd("CONFIG").arg(&["SET", "requirepass", "secret"]).query(&mut admin).unwrap();
+    let () = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "replica"]).query(&mut admin).unwrap();
+    assert!(cache.remove(removed.as_str()).strict().await.unwrap());
+    set.servers[failing].kill();
+    eventually(Duration::from_secs(20), "the replica takes over", || async { set.leads(3 + failing).then_some(()) })
+        .await;
+    let there: bool = set.servers[3 + failing].run(&[b"EXISTS", format!("app:{removed}").as_bytes()]);
+    println!("the replica has it still: {there}");
+    eventually(HEALED, "its keys are cached again", || async {
+        assert_eq!(cache.get::<u32>(removed.as_str()).await.unwrap(), None, "it was removed");
+        cache.get::<u32>(kept.as_str()).await.unwrap()
+    })
+    .await;
+    assert_eq!(cache.get::<u32>(removed.as_str()).await.unwrap(), None, "it was removed");
+}
+
 /// Asks for `kept` again and again, and removes and computes `lost` in between; p99 and the longest.
 async fn each_hits(cache: &FmCache, kept: &str, lost: &str) -> (Duration, Duration) {
     let mut times = Vec::new();
@@ -161,7 +190,7 @@ async fn the_keys_of_other_masters_go_on_being_cached_while_one_hangs() {
     let cache = process(&set);
     caches(&cache).await;
     let failing = (set.owner("{app%gen}") + 1) % 3;
-    let (lost, kept) = (set.names_on(failing), set.names_on((failing + 1) % 3));
+    let (lost, kept) = (set.name_on(failing, "lost"), set.name_on((failing + 1) % 3, "kept"));
     cache.set(lost.as_str(), 1_u32).await.unwrap();
     cache.set(kept.as_str(), 1_u32).await.unwrap();
     set.servers[failing].hang();

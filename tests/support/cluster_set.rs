@@ -70,8 +70,8 @@ impl ClusterSet {
     }
 
     /// A key whose entry, under the prefix `app`, is in the third of this master.
-    pub fn names_on(&self, at: usize) -> String {
-        let names = (0..).map(|number| format!("of-{at}-{number}"));
+    pub fn name_on(&self, at: usize, stem: &str) -> String {
+        let names = (0..).map(|number| format!("{stem}-{number}"));
         names.into_iter().find(|name: &String| self.owner(&format!("app:{name}")) == at).expect("one of them")
     }
 
@@ -140,14 +140,12 @@ impl ClusterSet {
             let () = master.run(&words);
             let () = master.run(&[b"CLUSTER", b"SET-CONFIG-EPOCH", (place + 1).to_string().as_bytes()]);
         }
-        for server in &self.servers[1..] {
-            let () = server.run(&[
-                b"CLUSTER",
-                b"MEET",
-                b"127.0.0.1",
-                port(&self.servers[0]).as_bytes(),
-                bus(&self.servers[0]).as_bytes(),
-            ]);
+        // Everybody meets everybody: gossip takes seconds.
+        for (place, server) in self.servers.iter().enumerate() {
+            for other in &self.servers[..place] {
+                let (port, bus) = (port(other), bus(other));
+                let () = server.run(&[b"CLUSTER", b"MEET", b"127.0.0.1", port.as_bytes(), bus.as_bytes()]);
+            }
         }
         for place in 0..MASTERS {
             let master = self.id(place);
@@ -174,7 +172,14 @@ impl ClusterSet {
 }
 
 fn settings(bus: &str) -> Vec<&str> {
-    let fixed = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
+    let fixed = [
+        ["--cluster-enabled", "yes"],
+        ["--cluster-node-timeout", "1000"],
+        ["--repl-diskless-sync-delay", "0"],
+        // Nobody names a replica that has not received anything yet.
+        ["--repl-ping-replica-period", "1"],
+    ]
+    .concat();
     [&fixed[..], &["--cluster-port", bus]].concat()
 }
 
