@@ -27,6 +27,11 @@ impl Generation {
         }))
     }
 
+    /// From as many bytes as one has.
+    pub(crate) fn from(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+
     /// From bytes; anything that is not a generation counts as none.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Self {
         bytes.try_into().map_or(Self::NONE, Self)

@@ -21,7 +21,7 @@ use crate::{
     seeds::{self, Seeds},
     shards::Address,
     slot::Slot,
-    supervisor::{HEARTBEAT, HEARTBEAT_LIMIT, MISSES, greet},
+    supervisor::{HEARTBEAT, MISSES, greet},
 };
 
 /// Between two beats, however much goes wrong.
@@ -83,7 +83,7 @@ impl<'a> Keeper<'a> {
         let usable: Vec<_> = view.usable().collect();
         let greetings = usable.iter().enumerate().map(|(place, (_, link))| {
             let clock = (place == 0).then_some(&slot.clock);
-            greet(clock, link, HEARTBEAT_LIMIT)
+            greet(clock, link, slot.settings.response_timeout)
         });
         let greeted = join_all(greetings).await;
         for ((address, link), greeted) in usable.into_iter().zip(greeted) {
@@ -119,7 +119,7 @@ impl<'a> Keeper<'a> {
             let mut view = View::clone(&cluster.view());
             let Some(place) = view.shards.masters.iter().position(|master| *master == address) else { continue };
             if link.is_ok() {
-                tracing::info!(node = %format_args!("{}:{}", address.host, address.port), "a cluster node is in use");
+                tracing::info!(node = %address, "a cluster node is in use");
             }
             view.links[place] = link;
             slot.use_master(cluster, view, place);

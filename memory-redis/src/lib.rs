@@ -22,8 +22,8 @@
 //!
 //! No call fails because of it: a read is a miss, a write is passed over, both are counted. A removal holds in this process at
 //! once, is queued, and is made up for before Redis is read again. `.strict()` on a direct call or a companion makes the
-//! failure an error. Calls wait for Redis for 120 ms at most, and not at all while it is known to be away; the connection is
-//! tried again by itself, at most five times a second.
+//! failure an error. Calls wait for Redis for 120 ms at most, and not at all while it is known to be away, or known to take
+//! longer than that; the connection is tried again by itself, at most five times a second.
 //!
 //! # Features
 //!
@@ -42,9 +42,16 @@
 //! A value carries what the clock showed when its run began, and its tags. It is answered only if none of its groups
 //! was invalidated later. So a run that was overtaken by an invalidation can't bring an old value back; `clear()`
 //! takes effect at once, however long it takes to reclaim the space; and invalidating a tag costs one write, however many
-//! entries have it. Reading costs one round trip, and one more where what is found has tags.
+//! entries have it. Reading costs one round trip, and one more where what is found has tags. A tag is remembered for a
+//! day, or for as long as its longest-lived entry.
 //!
-//! A tag is remembered for a day, or for as long as its longest-lived entry.
+//! # Between processes
+//!
+//! Each store, removal and invalidation is published on the channel `app-cache%bus` by the script that makes it. A process
+//! that keeps copies in memory hears it there, over a connection of its own, typically within a millisecond. It
+//! publishes a heartbeat to itself (`app-cache%bus:…`) every 500 ms: where that does not arrive, copies are no longer
+//! trusted, and the connection is made anew. What is changed past this crate is not heard of: `FLUSHALL`, `DEL`,
+//! eviction.
 //!
 //! # Limits
 //!
@@ -56,16 +63,24 @@
 //! not stored when any group was invalidated during its run: it can't be told whether the tag was. An entry has at most
 //! 255 tags of 64 KiB in all.
 //!
-//! Needs Redis 5 or later; with ACLs, the commands `EVAL`, `EVALSHA`, `SCRIPT LOAD`, `MGET`, `SET`, `UNLINK`, `SCAN`,
-//! `PEXPIRE`, `PING` and `TIME`.
+//! Needs Redis 5 or later. With ACLs:
+//!
+//! ```text
+//! ~app-cache:* ~app-cache%* ~{app-cache%gen}* &app-cache%bus* +eval +evalsha +script|load +mget +set +unlink +scan
+//! +pexpire +pttl +ping +time +publish +subscribe
+//! ```
+//!
+//! Without the right to the channel, all works except that processes do not hear of each other's changes.
 //!
 //! # Rooms, ground floor first
 //!
-//! `generation`, `moment`, `frame`, `names`, `life`, `message`: what lies in Redis. `clock`, `real_time`, `pace`: time.
-//! `link`: one connection. `scripts`, `scan`, `groups`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `doubt`,
-//! `slot`, `supervisor`: which one is in use. `tier`, `backend`: the faces to the engine and to the user.
+//! `generation`, `moment`, `frame`, `names`, `life`, `message`: what lies in Redis, and what is said about it. `clock`,
+//! `real_time`, `pace`: time. `link`: one connection. `scripts` (and `lua/`), `scan`, `groups`, `removal`, `read`,
+//! `write`: what is said over it. `topology`, `journal`, `doubt`, `slot`, `supervisor`: which one is in use. `bus`: what
+//! others change. `tier`, `backend`: the faces to the engine and to the user.
 
 mod backend;
+mod bus;
 mod clock;
 #[cfg(feature = "cluster")]
 mod cluster;

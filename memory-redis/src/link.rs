@@ -97,6 +97,15 @@ impl Link {
         }
     }
 
+    /// Where these are, in the same order; nothing where there is only one.
+    pub(crate) fn masters(&self) -> Vec<String> {
+        match &self.wire {
+            Wire::One(_) => Vec::new(),
+            #[cfg(feature = "cluster")]
+            Wire::Cluster { cluster, .. } => cluster.view().shards.masters.iter().map(ToString::to_string).collect(),
+        }
+    }
+
     /// Whether the keys of one command must lie in one slot.
     pub(crate) fn is_spread(&self) -> bool {
         match &self.wire {

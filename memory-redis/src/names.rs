@@ -10,12 +10,15 @@
 //! | when a namespace was invalidated | `{app-cache%gen}/reports` |
 //! | when a tag was invalidated | `{app-cache%gen}#user:42` |
 //! | the channel of changes | `app-cache%bus` |
+//! | the channel on which one process hears itself | `app-cache%bus:0123456789abcdef` |
 //!
 //! A `%` in an entry's text is always followed by two hex digits, so no entry can have any of the other names; and an
 //! entry's text contains no brace, so its tombstone and its lease lie in the same cluster slot as it does. The clock
 //! and all groups lie in one slot, too.
 
 use memory_core::backend::{Group, Prefix};
+
+use crate::generation::Generation;
 
 /// Names under one prefix.
 #[derive(Clone, Debug)]
@@ -58,6 +61,11 @@ impl Names {
     /// The channel on which processes tell each other what they change.
     pub(crate) fn bus(&self) -> &str {
         &self.bus
+    }
+
+    /// The channel on which one process hears itself alone.
+    pub(crate) fn heartbeat(&self, sender: &Generation) -> Vec<u8> {
+        [self.bus.as_bytes(), b":", sender.as_bytes()].concat()
     }
 
     /// How the names of exactly the entries of a group begin; `None` for a tag, which names do not show.

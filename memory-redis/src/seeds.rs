@@ -65,10 +65,19 @@ impl Seeds {
         Ok(Link::to_cluster(Cluster::new(view)))
     }
 
+    /// Clients for all masters, as a connection knows them.
+    pub(crate) fn masters(&self, link: &Link) -> Result<Vec<Client>, FmError> {
+        let Some(cluster) = link.cluster() else { return Ok(Vec::new()) };
+        cluster.view().shards.masters.iter().map(|address| self.client(address)).collect()
+    }
+
+    fn client(&self, address: &Address) -> Result<Client, FmError> {
+        topology::client(place::at(&self.node, address.host.clone(), address.port)).map_err(failure::driver)
+    }
+
     /// Connects to one node and sees whether it answers.
     pub(crate) async fn connect(&self, address: &Address) -> Result<Arc<Link>, FmError> {
-        let info = place::at(&self.node, address.host.clone(), address.port);
-        let client = topology::client(info).map_err(failure::driver)?;
+        let client = self.client(address)?;
         let connected = real_time::within(STEP, topology::connect(&client)).await;
         let link = Link::new(connected.map_err(|_| failure::too_slow(STEP))?.map_err(failure::driver)?);
         let mut greeting = Pipeline::new();

@@ -59,12 +59,20 @@ impl Sentinels {
     /// Connects to the server that the sentinels call the master, if it thinks so too.
     pub(crate) async fn dial(&self) -> Result<Arc<Link>, FmError> {
         let claim = self.latest().await?;
-        let info = place::at(&self.node, claim.host.clone(), claim.port);
-        let client = topology::client(info).map_err(failure::driver)?;
+        let client = self.client(&claim)?;
         let link = Link::to_master(topology::connect(&client).await.map_err(failure::driver)?);
         confirm(&link).await?;
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
         Ok(link)
+    }
+
+    /// A client for the master.
+    pub(crate) async fn master(&self) -> Result<Client, FmError> {
+        self.client(&self.latest().await?)
+    }
+
+    fn client(&self, claim: &Claim) -> Result<Client, FmError> {
+        topology::client(place::at(&self.node, claim.host.clone(), claim.port)).map_err(failure::driver)
     }
 
     /// Why the master in use must be left: there has been a failover since.

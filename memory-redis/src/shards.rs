@@ -1,5 +1,7 @@
 //! Which server of a cluster owns which slots.
 
+use std::fmt;
+
 use redis::{Pipeline, Value};
 
 /// Where a server is.
@@ -7,6 +9,12 @@ use redis::{Pipeline, Value};
 pub(crate) struct Address {
     pub(crate) host: String,
     pub(crate) port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 /// The masters of a cluster with their slots, as one server knows them.

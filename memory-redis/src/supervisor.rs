@@ -16,10 +16,11 @@ use crate::{
 use crate::{cluster::Cluster, keeper::Keeper, topology::Topology};
 
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(500);
-pub(crate) const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
 /// So many heartbeats in a row without an answer condemn a connection.
 pub(crate) const MISSES: u32 = 2;
-/// For making a connection and logging in, and for each step until it is admitted.
+/// For making a connection and logging in, and for each step until it is admitted, except its greeting: a server that is
+/// too slow for calls is of no use to them, so it is left alone until it answers a greeting as fast as a call wants to
+/// be answered.
 const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
 
 /// How often removals are made up for in one go while new ones come in.
@@ -70,7 +71,7 @@ pub(crate) async fn run(reign: Reign) {
 async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
     let dialled = real_time::within(ADMISSION_LIMIT, slot.topology.dial()).await;
     let link = dialled.map_err(|_| failure::too_slow(ADMISSION_LIMIT))??;
-    if let Health::Unwell(refusal) = greet(Some(&slot.clock), &link, ADMISSION_LIMIT).await? {
+    if let Health::Unwell(refusal) = greet(Some(&slot.clock), &link, slot.settings.response_timeout).await? {
         return Err(refusal);
     }
     scripts::load(&link, ADMISSION_LIMIT).await?;
@@ -102,7 +103,7 @@ async fn watch_over(slot: &Arc<Slot>, link: &Arc<Link>) -> FmError {
             () = real_time::sleep(HEARTBEAT) => {}
         }
         let (greeted, left_behind) =
-            tokio::join!(greet(Some(&slot.clock), link, HEARTBEAT_LIMIT), slot.topology.left_behind());
+            tokio::join!(greet(Some(&slot.clock), link, slot.settings.response_timeout), slot.topology.left_behind());
         if let Some(reason) = left_behind {
             link.condemn(reason);
         }
@@ -150,7 +151,7 @@ async fn make_up(slot: &Slot, cluster: &Arc<Cluster>) -> Result<(), FmError> {
         if backlog.is_empty() {
             break;
         }
-        let outcome = replay(slot, &link, backlog, HEARTBEAT_LIMIT).await;
+        let outcome = replay(slot, &link, backlog, slot.settings.response_timeout).await;
         slot.settle(cluster);
         outcome?;
     }

@@ -57,7 +57,9 @@ impl RemoteTier for RedisTier {
         Box::pin(lease(&self.slot, key, life))
     }
 
-    fn watch(&self, _: Arc<dyn Watcher>) {}
+    fn watch(&self, watcher: Arc<dyn Watcher>) {
+        self.slot.bus.watch(watcher);
+    }
 
     fn distrust(&self) {
         if let Some(link) = self.slot.current() {

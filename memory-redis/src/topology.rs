@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use memory_core::FmError;
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, RedisResult,
+    aio::{MultiplexedConnection, PubSub},
+};
 
 #[cfg(feature = "cluster")]
 use crate::seeds::Seeds;
@@ -49,6 +53,22 @@ impl Topology {
             #[cfg(feature = "cluster")]
             Self::Cluster(seeds) => seeds.address(),
         }
+    }
+
+    /// Makes connections that hear messages, one to each of the servers on which they are published, and logs in. Sets no
+    /// limit of its own.
+    pub(crate) async fn dial_for_messages(&self, link: &Link) -> Result<Vec<PubSub>, FmError> {
+        let clients = match self {
+            Self::Standalone(client) => vec![client.clone()],
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel(sentinels) => vec![sentinels.master().await?],
+            #[cfg(feature = "cluster")]
+            Self::Cluster(seeds) => seeds.masters(link)?,
+        };
+        choose_crypto();
+        let _ = link;
+        let dialled = try_join_all(clients.iter().map(Client::get_async_pubsub)).await;
+        dialled.map_err(failure::driver)
     }
 
     /// Makes a connection and logs in. Sets no limit of its own to the whole.

@@ -4,6 +4,7 @@
 mod support;
 
 mod answers;
+mod bus;
 mod calls;
 mod clearing;
 mod cluster;

@@ -489,9 +489,7 @@ impl Core {
     }
 
     pub(crate) fn remote_key(&self, key: KeyRef<'_>) -> RemoteKey {
-        // Only where there are copies in memory does anybody listen.
-        let wire = if self.local.is_some() { key.to_wire() } else { Arc::default() };
-        RemoteKey { text: key.render(&self.prefix).into(), namespace: key.namespace(), wire }
+        RemoteKey { text: key.render(&self.prefix).into(), namespace: key.namespace(), wire: key.to_wire() }
     }
 
     /// Counts a failure of the store.
