@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use memory_core::{FmCache, FmCacheManager};
+use memory_core::{FmCache, FmCacheManager, backend::Group};
 use memory_redis::FmRedisBackend;
 
 use crate::{
-    HEALED, PATIENCE,
+    HEALED, PATIENCE, Store,
+    bus::{hears, listen},
     calls::{caches, computed},
+    now,
     support::{cluster_set::ClusterSet, eventually, timed},
     traffic::{KEYS, SKIPPED, Traffic, judge, told},
 };
@@ -97,6 +99,31 @@ async fn a_service_boots_without_a_cluster_and_caches_once_it_comes() {
     assert!(took < HEALED, "{took:?}");
 }
 
+#[tokio::test]
+async fn the_documented_rights_are_all_that_is_needed() {
+    let set = ClusterSet::start();
+    let rights = "on >word resetchannels &app%bus* ~app:* ~app%* ~{app%gen}* +eval +evalsha +script|load +mget +set \
+                  +unlink +scan +pexpire +pttl +ping +time +publish +subscribe +cluster|slots +cluster|info +asking";
+    let words: Vec<&[u8]> =
+        ["ACL", "SETUSER", "user"].into_iter().chain(rights.split(' ')).map(str::as_bytes).collect();
+    for server in &set.servers {
+        let () = server.run(&words);
+    }
+    let urls = set.servers[1..3].iter().map(|server| format!("redis://user:word@127.0.0.1:{}", server.port()));
+    let store = Store::with("app", crate::patient(FmRedisBackend::cluster(urls).unwrap()));
+    for at in 0..3 {
+        let key = store.key(&set.name_on(at, "f"));
+        store.run_and_store(&key, "value").await;
+        assert_eq!(now(store.remove(&key).await), 1);
+        store.run_and_store(&key, "value").await;
+    }
+    assert_eq!(now(store.tier.clear(&Group::All).await), 3);
+    for server in &set.servers {
+        let refused: Vec<redis::Value> = server.run(&[b"ACL", b"LOG"]);
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+}
+
 /// Calls and invalidates while one master fails and its replica takes over.
 async fn fails_over(what: &str, failing: usize, trouble: impl FnOnce(&mut ClusterSet)) {
     let mut set = ClusterSet::start();
@@ -165,6 +192,27 @@ async fn what_a_lost_master_confirmed_is_repeated_to_its_replica() {
     })
     .await;
     assert_eq!(cache.get::<u32>(removed.as_str()).await.unwrap(), None, "it was removed");
+}
+
+#[tokio::test]
+async fn changes_on_every_master_are_heard_also_after_a_failover() {
+    let mut set = ClusterSet::start();
+    let store = || Store::with("app", FmRedisBackend::cluster(set.urls()).unwrap());
+    let (here, there) = (store(), store());
+    let ears = listen(&there).await;
+    here.works(&here.key("f")).await;
+    let names: Vec<String> = (0..3).map(|at| set.name_on(at, "told")).collect();
+    for name in &names {
+        let took = hears(&here, &ears, name).await;
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    set.servers[1].kill();
+    eventually(Duration::from_secs(20), "the replica takes over", || async { set.leads(4).then_some(()) }).await;
+    for name in &names {
+        let took = hears(&here, &ears, name).await;
+        println!("{name} heard {took:?} after the promotion");
+        assert!(took < HEALED, "{took:?}");
+    }
 }
 
 /// Asks for `kept` again and again, and removes and computes `lost` in between; p99 and the longest.

@@ -10,6 +10,7 @@ mod clearing;
 mod cluster;
 mod generations;
 mod leases;
+mod logins;
 mod outages;
 mod removals;
 mod sentinel;

@@ -7,6 +7,7 @@ use memory_redis::FmRedisBackend;
 
 use crate::{
     HEALED, PATIENCE, Store,
+    bus::{hears, listen},
     calls::{caches, computed},
     support::{
         eventually,
@@ -132,6 +133,21 @@ async fn what_a_lost_master_confirmed_is_repeated_to_the_next_one() {
     assert_ne!(cache.get::<u32>("overwritten").await.unwrap(), Some(1));
     assert_eq!(cache.get::<u32>("cleared").namespace("n").await.unwrap(), None);
     assert_eq!(cache.get::<u32>("kept").await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn changes_are_heard_also_after_a_failover() {
+    let mut set = SentinelSet::start();
+    let store = || Store::with("app", FmRedisBackend::sentinel(NAME, set.urls()).unwrap());
+    let (here, there) = (store(), store());
+    let ears = listen(&there).await;
+    hears(&here, &ears, "f").await;
+    let before = set.master();
+    set.servers[before].kill();
+    eventually(Duration::from_secs(20), "another master", || async { (set.master() != before).then_some(()) }).await;
+    let took = hears(&here, &ears, "f").await;
+    println!("heard {took:?} after the promotion");
+    assert!(took < HEALED, "{took:?}");
 }
 
 #[tokio::test]
