@@ -257,6 +257,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn slots_that_are_set_apart_are_used_only_to_make_up_for_removals() {
+        let cluster = Cluster::new(View::empty());
+        let mut request = Pipeline::new();
+        request.cmd("GET").arg("key");
+        let refusal =
+            async |to_all| cluster.ask(&request, Duration::from_secs(1), to_all).await.unwrap_err().to_string();
+        cluster.set_apart(std::iter::once(hash_slot::of(b"key")));
+        assert!(refusal(false).await.contains("a removal waits"));
+        assert!(refusal(true).await.contains("owns this slot"));
+        cluster.keep_apart(HashSet::new());
+        assert!(refusal(false).await.contains("owns this slot"));
+    }
+
     #[test]
     fn redirections_are_read_from_the_errors_of_servers() {
         let answer = |line: &[u8]| redis::parse_redis_value(line).unwrap();

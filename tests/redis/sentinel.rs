@@ -212,4 +212,7 @@ async fn a_server_that_takes_no_writes_is_no_master() {
     store.fails_fast(&store.key("f")).await;
     let () = replica.run(&[b"REPLICAOF", b"NO", b"ONE"]);
     store.works(&store.key("f")).await;
+    let () = replica.run(&[b"REPLICAOF", b"127.0.0.1", master.port().to_string().as_bytes()]);
+    assert!(store.store(&store.key("f"), "value", None).await.is_err());
+    store.fails_fast(&store.key("f")).await;
 }
