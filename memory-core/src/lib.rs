@@ -135,6 +135,8 @@ mod retry;
 mod singleton;
 mod stats;
 mod sync;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 mod time;
 
 pub use __private::FmKey;
