@@ -33,15 +33,21 @@ async fn by_many(name: &str, page: Option<u32>, flags: (bool, i8)) -> usize {
     name.len() + page.map_or(0, |page| page as usize) + usize::from(flags.0)
 }
 
+#[memorize(expire = name.len() * 60, cache_if = |length| *length == name.len() + other.len())]
+async fn judged(name: &str, other: Arc<str>) -> usize {
+    name.len() + other.len()
+}
+
 #[memorize(expire = 60)]
 fn blocking(id: u64) -> u64 {
     id + 1
 }
 
-/// What a hit of `call` allocates: the same for 99 of 100 hits.
+/// What a hit of `call` allocates: the same for 95 of 100 hits.
 ///
 /// Each 128th read the store underneath (`moka`) does its housekeeping, and allocates once for it, the first time about
-/// 180 times: hits before that first time are let through, and one in a hundred may be one allocation more.
+/// 180 times: hits before that first time are let through. On a busy machine it does so more often, because it also goes by
+/// the clock: a few in a hundred may be one allocation more.
 fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
     let hit = || measure(|| drop(call().now_or_never().expect("a hit is ready at once"))).count_total;
     for _ in 0..500 {
@@ -50,7 +56,7 @@ fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
     let mut counts: Vec<u64> = (0..2000).map(|_| hit()).collect();
     counts.sort_unstable();
     let usual = counts[0];
-    assert_eq!(counts[counts.len() * 99 / 100], usual);
+    assert_eq!(counts[counts.len() * 95 / 100], usual);
     assert!(counts[counts.len() - 1] <= usual + 1, "{:?}", &counts[counts.len() - 30..]);
     usual
 }
@@ -72,6 +78,15 @@ fn a_hit_of_a_plain_value_allocates_nothing() {
         assert_eq!(per_hit(|| shared_text(1)), 0);
         assert_eq!(per_hit(|| fallible(1)), 0);
         assert_eq!(per_hit(|| by_many("a name", Some(2), (true, -1))), 0);
+    });
+}
+
+#[test]
+fn a_hit_copies_no_argument_that_judges_the_value() {
+    let other: Arc<str> = "another".into();
+    with_cache(|| async {
+        judged("a name", other.clone()).await;
+        assert_eq!(per_hit(|| judged("a name", other.clone())), 0);
     });
 }
 

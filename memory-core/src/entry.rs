@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::time::{Expiry, Tick};
+use crate::{
+    backend::Group,
+    time::{Expiry, Tick},
+};
 
 /// A value in this process and everything the engine needs to judge it.
 pub struct Entry {
@@ -17,24 +20,87 @@ pub struct Entry {
     pub value: Arc<dyn Any + Send + Sync>,
     /// The name of the value's type, for the warning when another one is asked for.
     pub type_name: &'static str,
-    /// When it came into this process: was computed, set, or read from a shared store.
+    /// When the value was made, in this process or another.
     pub born: Tick,
     /// From here on it is no longer fresh.
     pub expires: Tick,
     /// No group invalidation up to this epoch of the cache covers the entry. Begins as the epoch when the run that made
     /// it began, and is raised by reads that checked.
     pub epoch: AtomicU64,
-    /// The namespace it is in.
-    pub namespace: Option<Arc<str>>,
     /// What it counts towards a bound in bytes.
     pub weight: u64,
+    /// What most entries have nothing to say about.
+    rest: Option<Box<Rest>>,
+}
+
+struct Rest {
+    groups: Box<[Group]>,
     idle: Option<Idle>,
+    late: Late,
+    /// From here on a read asks for a refresh.
+    due: Tick,
+    /// Nobody is asked to refresh it before this moment.
+    rests_until: AtomicU64,
+    /// When it came into this process, where it is a copy of what a shared store holds.
+    copied: Option<Tick>,
 }
 
 /// Time to idle: expires `limit` after the last read.
 struct Idle {
     limit: Duration,
     last_read: AtomicU64,
+}
+
+/// For how long after its expiry a value is of use, and for what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// It is answered at once, and refreshed behind the answer (`stale_while_revalidate`).
+    pub answers: Duration,
+    /// It is answered when its refresh fails (`stale_if_error`).
+    pub excuses: Duration,
+    /// It is answered when its refresh takes too long (`soft_timeout`).
+    pub bridges: Duration,
+}
+
+impl Late {
+    /// For how long it is of any use.
+    pub fn longest(&self) -> Duration {
+        self.answers.max(self.excuses).max(self.bridges)
+    }
+}
+
+/// What an entry is good for at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Answer it.
+    Fresh,
+    /// Answer it, and have it refreshed.
+    Due,
+    /// Past its expiry. Answer it.
+    Stale,
+    /// Past its expiry. Answer it, and have it refreshed.
+    StaleDue,
+    /// Past its expiry. Run the body; the value is there in case that fails or takes too long.
+    Fallback,
+    /// Of no use.
+    Over,
+}
+
+impl Standing {
+    /// Whether it is within its expiry.
+    pub fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh | Self::Due)
+    }
+
+    /// Whether a call answers it without running the body.
+    pub fn answers(self) -> bool {
+        matches!(self, Self::Fresh | Self::Due | Self::Stale | Self::StaleDue)
+    }
+
+    /// Whether an answer with it asks for a refresh.
+    pub fn is_due(self) -> bool {
+        matches!(self, Self::Due | Self::StaleDue)
+    }
 }
 
 impl Entry {
@@ -46,28 +112,148 @@ impl Entry {
             born,
             expires: expiry.duration().map_or(Tick::NEVER, |life| born.after(life)),
             epoch: AtomicU64::new(0),
-            namespace: None,
             weight: 1,
-            idle: None,
+            rest: None,
         }
     }
 
-    /// Also expires `limit` after the last read.
+    /// Also expires `limit` after the last read, of which `now` is the first.
     #[must_use]
-    pub fn idle_after(mut self, limit: Duration) -> Self {
-        self.idle = Some(Idle { limit, last_read: AtomicU64::new(self.born.as_nanos()) });
+    pub fn idle_after(mut self, limit: Duration, now: Tick) -> Self {
+        self.rest_mut().idle = Some(Idle { limit, last_read: AtomicU64::new(now.as_nanos()) });
         self
     }
 
-    /// Whether it may be answered at `now`.
+    /// In these groups.
+    #[must_use]
+    pub fn in_groups(mut self, groups: Box<[Group]>) -> Self {
+        if !groups.is_empty() {
+            self.rest_mut().groups = groups;
+        }
+        self
+    }
+
+    /// Of use past its expiry, too.
+    #[must_use]
+    pub fn of_use_late(mut self, late: Late) -> Self {
+        if late != Late::default() {
+            self.rest_mut().late = late;
+        }
+        self
+    }
+
+    /// To be refreshed from `due` on, before it expires.
+    #[must_use]
+    pub fn due_at(mut self, due: Tick) -> Self {
+        self.rest_mut().due = due;
+        self
+    }
+
+    /// A copy of what a shared store held at `moment`.
+    #[must_use]
+    pub fn copied_at(mut self, moment: Tick) -> Self {
+        self.rest_mut().copied = Some(moment);
+        self
+    }
+
+    /// What it is good for at `now`.
+    pub fn standing(&self, now: Tick) -> Standing {
+        match &self.rest {
+            None if now < self.expires => Standing::Fresh,
+            None => Standing::Over,
+            Some(rest) => rest.standing(self.expires, now),
+        }
+    }
+
+    /// Whether it may be answered as a fresh value at `now`.
     pub fn is_fresh(&self, now: Tick) -> bool {
-        now < self.expires && self.idle.as_ref().is_none_or(|idle| now < idle.deadline())
+        self.standing(now).is_fresh()
+    }
+
+    /// Whether it may stand in for a failure at `now`.
+    pub fn excuses(&self, now: Tick) -> bool {
+        self.is_late_within(now, |late| late.answers.max(late.excuses))
+    }
+
+    /// Whether it may stand in for a body that takes too long at `now`.
+    pub fn bridges(&self, now: Tick) -> bool {
+        self.is_late_within(now, Late::longest)
+    }
+
+    fn is_late_within(&self, now: Tick, limit: impl FnOnce(&Late) -> Duration) -> bool {
+        match self.standing(now) {
+            Standing::Fresh | Standing::Due => true,
+            Standing::Over => false,
+            _ => self.rest.as_ref().is_some_and(|rest| now.since(self.expires) < limit(&rest.late)),
+        }
+    }
+
+    /// From this moment on it is of no use, reads apart.
+    pub fn ends(&self) -> Tick {
+        self.rest.as_ref().map_or(self.expires, |rest| self.expires.after(rest.late.longest()))
     }
 
     /// Notes a read at `now`.
     pub fn touch(&self, now: Tick) {
-        if let Some(idle) = &self.idle {
+        if let Some(idle) = self.rest.as_ref().and_then(|rest| rest.idle.as_ref()) {
             idle.last_read.fetch_max(now.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody is asked to refresh it before `moment`.
+    pub fn rest_until(&self, moment: Tick) {
+        if let Some(rest) = &self.rest {
+            rest.rests_until.fetch_max(moment.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// The groups it is in.
+    pub fn groups(&self) -> &[Group] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.groups)
+    }
+
+    /// When it was copied from a shared store, if it was.
+    pub fn copied(&self) -> Option<Tick> {
+        self.rest.as_ref().and_then(|rest| rest.copied)
+    }
+
+    fn rest_mut(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_with(Box::default)
+    }
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            groups: Box::default(),
+            idle: None,
+            late: Late::default(),
+            due: Tick::NEVER,
+            rests_until: AtomicU64::new(0),
+            copied: None,
+        }
+    }
+}
+
+impl Rest {
+    fn standing(&self, expires: Tick, now: Tick) -> Standing {
+        // What nobody wanted is not kept for a failure either.
+        if self.idle.as_ref().is_some_and(|idle| now >= idle.deadline()) {
+            return Standing::Over;
+        }
+        let rests = now.as_nanos() < self.rests_until.load(Ordering::Relaxed);
+        if now < expires {
+            return if now >= self.due && !rests { Standing::Due } else { Standing::Fresh };
+        }
+        let late = now.since(expires);
+        if late >= self.late.longest() {
+            Standing::Over
+        } else if rests {
+            Standing::Stale
+        } else if late < self.late.answers {
+            Standing::StaleDue
+        } else {
+            Standing::Fallback
         }
     }
 }
@@ -75,5 +261,57 @@ impl Entry {
 impl Idle {
     fn deadline(&self) -> Tick {
         Tick::from_nanos(self.last_read.load(Ordering::Relaxed)).after(self.limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(seconds: u32) -> Tick {
+        Tick::default().after(SECOND * seconds)
+    }
+
+    fn entry() -> Entry {
+        Entry::new(Arc::new(1), "i32", at(0), Expiry::after(SECOND * 10))
+    }
+
+    #[test]
+    fn a_life_is_fresh_then_due_then_stale_then_a_fallback_then_over() {
+        let late = Late { answers: SECOND * 5, excuses: SECOND * 20, bridges: Duration::ZERO };
+        let entry = entry().due_at(at(8)).of_use_late(late);
+        let standings = [0, 8, 10, 15, 29, 30].map(|second| entry.standing(at(second)));
+        use Standing::{Due, Fallback, Fresh, Over, StaleDue};
+        assert_eq!(standings, [Fresh, Due, StaleDue, Fallback, Fallback, Over]);
+        assert!(entry.excuses(at(29)) && !entry.excuses(at(30)) && entry.bridges(at(29)));
+        assert_eq!(entry.ends(), at(30));
+    }
+
+    #[test]
+    fn while_it_rests_it_is_answered_and_nobody_is_asked() {
+        let entry = entry().due_at(at(8)).of_use_late(Late { excuses: SECOND * 20, ..Late::default() });
+        entry.rest_until(at(16));
+        assert_eq!(entry.standing(at(9)), Standing::Fresh);
+        assert_eq!(entry.standing(at(12)), Standing::Stale);
+        assert_eq!(entry.standing(at(16)), Standing::Fallback);
+        assert!(!entry.is_fresh(at(12)));
+    }
+
+    #[test]
+    fn what_bridges_a_wait_excuses_no_failure() {
+        let entry = entry().of_use_late(Late { bridges: SECOND * 10, ..Late::default() });
+        assert_eq!(entry.standing(at(11)), Standing::Fallback);
+        assert!(entry.bridges(at(11)) && !entry.excuses(at(11)));
+    }
+
+    #[test]
+    fn an_idle_entry_is_over_whatever_else_was_said() {
+        let entry = entry().idle_after(SECOND * 3, at(0)).of_use_late(Late { answers: SECOND * 60, ..Late::default() });
+        entry.touch(at(2));
+        assert_eq!(entry.standing(at(4)), Standing::Fresh);
+        assert_eq!(entry.standing(at(5)), Standing::Over);
+        assert!(!entry.bridges(at(5)));
     }
 }

@@ -142,7 +142,10 @@ mod time;
 pub use __private::FmKey;
 #[cfg(feature = "memory")]
 pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder};
-pub use cache::{ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, Get, GetMany, Put, Remove, Set, SetMany};
+pub use cache::{
+    ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, FmCall, FmOutcome, FmTier, Get, GetMany,
+    InvalidateTag, Put, Remove, Set, SetMany,
+};
 #[cfg(feature = "axum")]
 pub use cache::{FmCacheLayer, FmCacheService};
 #[cfg(feature = "client")]

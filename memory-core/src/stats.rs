@@ -23,8 +23,10 @@ use std::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FmStats {
-    /// Calls answered from the cache.
+    /// Calls answered from the cache with a value that was fresh.
     pub hits: u64,
+    /// Of those and of the stale ones, the calls answered from the shared store.
+    pub remote_hits: u64,
     /// Calls that found nothing to answer with, those that joined a run under way included.
     pub misses: u64,
     /// Calls answered with a value past its expiry.
@@ -33,8 +35,12 @@ pub struct FmStats {
     pub coalesced: u64,
     /// Bodies run.
     pub runs: u64,
-    /// Bodies that returned an error or panicked.
+    /// Of those, the ones behind an answer: a value was about to expire, or was answered stale.
+    pub refreshes: u64,
+    /// Bodies that returned an error, panicked or timed out.
     pub failures: u64,
+    /// Bodies that were aborted because they took longer than `timeout`.
+    pub timeouts: u64,
     /// Values stored.
     pub stores: u64,
     /// Values made but not stored, because something was invalidated while they were made.
@@ -90,7 +96,7 @@ macro_rules! counters {
         }
     };
 }
-counters!(hits misses stale_hits coalesced runs failures stores outdated too_large undecodable bypassed errors);
+counters!(hits remote_hits misses stale_hits coalesced runs refreshes failures timeouts stores outdated too_large undecodable bypassed errors);
 
 /// A number that only grows.
 #[derive(Default)]

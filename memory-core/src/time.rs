@@ -157,6 +157,12 @@ impl Tick {
         Self(self.0.saturating_add(nanos(length)))
     }
 
+    /// This moment less `length`, at the earliest the first moment.
+    #[must_use]
+    pub fn before(self, length: Duration) -> Self {
+        Self(self.0.saturating_sub(nanos(length)))
+    }
+
     /// How long after `earlier` this moment is; zero when it is before.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

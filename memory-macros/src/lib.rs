@@ -151,7 +151,9 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// A `HashSet` argument of `Ord` elements is sorted first; one inside another type is keyed in the order in which it
 /// iterates, so that equal ones may miss: prefer `BTreeSet` there.
 ///
-/// In `key`, `refresh_if` and the like the arguments are used by value without being moved.
+/// In `key`, `refresh_if` and the like the arguments are used by value without being moved. What is asked about the returned
+/// value (`expire`, `cache_if` and their like) is asked when the body has taken the arguments: of those that it mentions it has
+/// clones, made on a miss.
 ///
 /// # Companions
 ///

@@ -10,6 +10,7 @@ mod failures;
 mod handlers;
 mod hostile;
 mod invalidation;
+mod judged;
 mod kept;
 mod keys;
 mod kinds;

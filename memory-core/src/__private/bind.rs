@@ -125,6 +125,78 @@ impl<T: ToOwned + ?Sized> Owns<T> for AsOwned {}
 #[inline]
 pub fn ownable<T: ?Sized, W: Owns<T>>(_: Own<'_, T>, _: W) {}
 
+/// An argument that goes to the body, and that is mentioned in what judges the returned value:
+/// `(&Mention(&value)).way().copy(Mention(&value))`.
+pub struct Mention<'a, T>(pub &'a T);
+
+impl<T> Clone for Mention<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Mention<'_, T> {}
+
+/// The way of what is `Clone`.
+#[derive(Clone, Copy)]
+pub struct AsClone;
+/// No way.
+#[derive(Clone, Copy)]
+pub struct NotClone;
+
+/// First choice.
+pub trait MentionByClone {
+    /// How to copy it.
+    #[inline]
+    fn way(&self) -> AsClone {
+        AsClone
+    }
+}
+
+impl<T: Clone> MentionByClone for Mention<'_, T> {}
+
+/// No choice left.
+pub trait MentionNot: Sized {
+    /// How to copy it: not at all.
+    #[inline]
+    fn way(self) -> NotClone {
+        NotClone
+    }
+}
+
+impl<T> MentionNot for Mention<'_, T> {}
+
+impl AsClone {
+    /// A copy of an argument, made on a miss.
+    #[inline]
+    pub fn copy<T: Clone>(self, value: Mention<'_, T>) -> T {
+        value.0.clone()
+    }
+}
+
+impl NotClone {
+    /// A stand-in, so that the one mistake has one message.
+    pub fn copy<T>(self, _: Mention<'_, T>) -> T {
+        placeholder()
+    }
+}
+
+/// Whether a `T` that goes to the body can be mentioned in what judges the returned value.
+#[diagnostic::on_unimplemented(
+    message = "`{T}` can't be copied for the options of `memorize` that mention it",
+    label = "`{T}` is not `Clone`",
+    note = "they are asked when the body has taken the argument: derive `Clone`, mention only a part of it, which a pattern \
+            in its place can name, or don't mention it"
+)]
+pub trait Copies<T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Copies<T> for AsClone {}
+
+/// Checks that an argument can be mentioned in what judges the returned value.
+#[inline]
+pub fn mentionable<T, W: Copies<T>>(_: Mention<'_, T>, _: W) {}
+
 /// Boxes the future of a body that runs in a task of its own. The name is part of the compiler's message for a body that
 /// is not `Send`.
 #[inline]

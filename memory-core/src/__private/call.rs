@@ -3,15 +3,17 @@
 use std::{
     fmt,
     future::{Future, IntoFuture},
+    time::Duration,
 };
 
 use crate::{
     FmCache, FmError,
     cache::{
-        Chosen, Job, Put, Remove, Topic, Turn, Write, block_on,
+        Chosen, Hit, Job, Limits, Put, Remove, Topic, Turn, Write, block_on,
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
-        with_current,
+        start_of, with_current,
     },
+    entry::{Entry, Standing},
     error::Kind,
     key::{Key, KeyBuf},
 };
@@ -30,6 +32,8 @@ pub struct Call<'a, S, X, H> {
     pub share: H,
     /// Skip the lookup (`refresh_if`).
     pub refresh: bool,
+    /// How long it waits for its run.
+    pub limits: Limits,
 }
 
 impl<S, X, H> Call<'_, S, X, H>
@@ -38,11 +42,31 @@ where
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
+    /// How long the call waits for its run: `soft_timeout = ..`, `timeout = ..`. What is no length of time is left out, and
+    /// logged once.
+    #[must_use]
+    pub fn within(mut self, soft: Option<Result<Duration, FmError>>, hard: Option<Result<Duration, FmError>>) -> Self {
+        self.limits = Limits { soft: self.length(soft), hard: self.length(hard) };
+        self
+    }
+
+    fn length(&self, given: Option<Result<Duration, FmError>>) -> Option<Duration> {
+        given?.inspect_err(|error| self.refuse(error)).ok()
+    }
+
+    fn refuse(&self, error: &FmError) {
+        self.with_cache(|cache| {
+            if cache.core().told.first(Topic::Limit, self.key.as_key().number().into()) {
+                tracing::error!(key = ?self.key, %error, "the call runs without this timeout");
+            }
+        });
+    }
+
     /// The answer from memory.
     #[inline]
-    fn hit(&self) -> Option<S::Return> {
+    fn hit(&self) -> Hit<S::Return> {
         if self.refresh {
-            return None;
+            return Hit::Nothing;
         }
         self.with_cache(|cache| {
             cache.core().hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone()))
@@ -72,92 +96,100 @@ where
             cache.core().count_bypass(self.key.as_key());
             return None;
         }
-        Some(Job { cache, key: self.key.to_key(), shape: self.shape, face: self.face, share: self.share })
-    }
-}
-
-impl<S, X, H> Job<S, X, H>
-where
-    S: Outcome,
-    X: Face<S::Stored>,
-    H: Share<S::Failure>,
-{
-    async fn next(&self, refresh: bool) -> Turn<S> {
-        if refresh { Turn::Lead(self.refresh()) } else { self.turn().await }
+        let limits = self.limits.or(cache.core().defaults.limits);
+        Some(Job { cache, key: self.key.to_key(), shape: self.shape, face: self.face, share: self.share, limits })
     }
 }
 
 /// A call whose body runs in a task of its own.
-pub async fn detached<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
-    start: impl FnOnce() -> BodyFuture<S::Return>,
-) -> S::Return
+///
+/// As in the other ways to call, `miss` makes what judges the returned value and what starts the body. Only then does the one
+/// copy the arguments that it mentions, because only then the other takes them: a hit copies nothing.
+pub async fn detached<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     S::Return: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    B: FnOnce() -> BodyFuture<S::Return>,
 {
-    if let Some(answer) = call.hit() {
-        return answer;
+    match call.hit() {
+        Hit::Answer(answer) => return answer,
+        Hit::Due(answer) => {
+            if let Some(job) = call.job() {
+                job.renew_behind(miss);
+            }
+            return answer;
+        }
+        Hit::Nothing => {}
     }
-    let Some(job) = call.job() else { return start().await };
-    match job.next(call.refresh).await {
-        Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_detached(leading, judge, start()).await,
-        Turn::Bypass => job.bypass(start).await,
+    match call.job() {
+        // Boxed, so that the future of a hit stays small.
+        Some(job) => Box::pin(job.miss_detached(call.refresh, miss)).await,
+        None => start_of(miss)().await,
     }
 }
 
 /// A call whose body runs in the caller's task.
-pub async fn in_place<S, X, H, F>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> F,
-) -> S::Return
+pub async fn in_place<S, X, H, J, B, F>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    if let Some(answer) = call.hit() {
-        return answer;
+    let due = match call.hit() {
+        Hit::Answer(answer) => return answer,
+        Hit::Due(answer) => Some(answer),
+        Hit::Nothing => None,
+    };
+    let Some(job) = call.job() else { return start_of(miss)().await };
+    if let Some(answer) = due {
+        return job.renew_here(answer, miss).await;
     }
-    let Some(job) = call.job() else { return start().await };
-    match job.next(call.refresh).await {
-        Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_here(leading, judge, start).await,
-        Turn::Bypass => job.bypass(start).await,
+    let deadline = if call.refresh { None } else { job.soft_deadline() };
+    match job.or_stale(deadline, job.next(call.refresh)).await {
+        Err(answer) | Ok(Turn::Answer(answer)) => answer,
+        Ok(Turn::Lead(leading)) => job.run_here(leading, miss).await,
+        Ok(Turn::Bypass) => job.bypass(start_of(miss)).await,
     }
 }
 
 /// A call of a synchronous function.
-pub fn blocking<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> S::Return,
-) -> S::Return
+pub fn blocking<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> S::Return,
 {
-    if let Some(answer) = call.hit() {
-        return answer;
-    }
-    let Some(job) = call.job() else { return start() };
+    let due = match call.hit() {
+        Hit::Answer(answer) => return answer,
+        Hit::Due(answer) => Some(answer),
+        Hit::Nothing => None,
+    };
+    let Some(job) = call.job() else { return start_of(miss)() };
     if !is_local(&job.cache, &call.key) {
         job.cache.core().count_bypass(call.key.as_key());
-        return start();
+        return start_of(miss)();
     }
-    match block_on(job.next(call.refresh)) {
+    let turn = match due {
+        Some(answer) => job.renew().map_or(Turn::Answer(answer), Turn::Lead),
+        None => block_on(job.next(call.refresh)),
+    };
+    match turn {
         Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_blocking(leading, judge, start),
+        Turn::Lead(leading) => {
+            let (judge, start) = miss();
+            job.run_blocking(leading, judge, start)
+        }
         Turn::Bypass => {
             job.cache.core().count_bypass(call.key.as_key());
-            start()
+            start_of(miss)()
         }
     }
 }
@@ -178,47 +210,41 @@ fn is_local(cache: &FmCache, key: &KeyBuf) -> bool {
 }
 
 /// Runs the body in a task of its own and stores what it returns, whatever is stored already.
-pub async fn refresh_detached<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
-    start: impl FnOnce() -> BodyFuture<S::Return>,
-) -> S::Return
+pub async fn refresh_detached<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     S::Return: Send + 'static,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    B: FnOnce() -> BodyFuture<S::Return>,
 {
-    detached(Call { refresh: true, ..call }, judge, start).await
+    detached(Call { refresh: true, ..call }, miss).await
 }
 
 /// Runs the body in the caller's task and stores what it returns, whatever is stored already.
-pub async fn refresh_in_place<S, X, H, F>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> F,
-) -> S::Return
+pub async fn refresh_in_place<S, X, H, J, B, F>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    in_place(Call { refresh: true, ..call }, judge, start).await
+    in_place(Call { refresh: true, ..call }, miss).await
 }
 
 /// Runs a synchronous body and stores what it returns, whatever is stored already.
-pub fn refresh_blocking<S, X, H>(
-    call: Call<'_, S, X, H>,
-    judge: impl FnOnce(&S::Return) -> Verdict,
-    start: impl FnOnce() -> S::Return,
-) -> S::Return
+pub fn refresh_blocking<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> S::Return,
 {
-    blocking(Call { refresh: true, ..call }, judge, start)
+    blocking(Call { refresh: true, ..call }, miss)
 }
 
 /// The cache a companion works on, owned.
@@ -273,7 +299,8 @@ pub fn peek_blocking<S: Outcome, X>(
     if key.failure().is_some() {
         return Ok(None);
     }
-    let stored = chosen(cache).core().look(key.as_key(), S::Stored::clone).value();
+    let see = |_: &Entry, stored: &S::Stored| stored.clone();
+    let stored = chosen(cache).core().look(key.as_key(), Standing::is_fresh, see).value();
     Ok(stored.map(|stored| shape.value(stored)))
 }
 
@@ -307,8 +334,8 @@ where
         }
         let Some(value) = value else { return Ok(()) };
         let cache = cache.resolve();
-        let Some(life) = cache.core().life(verdict)? else { return Ok(()) };
-        cache.core().write(vec![Write { key, value, life: Some(life) }], face, strict).await
+        let Some(life) = cache.core().life(&verdict)? else { return Ok(()) };
+        cache.core().write(vec![Write { key, value, life: Some(life), tags: verdict.tags }], face, strict).await
     })
 }
 

@@ -22,7 +22,9 @@ pub use std;
 
 pub use self::{
     arguments::{Part, ValueArg, argument, axum_state},
-    bind::{Bind, Own, boxed, chosen, handle, in_place_unless_send, none, ownable, placeholder, some},
+    bind::{
+        Bind, Mention, Own, boxed, chosen, handle, in_place_unless_send, mentionable, none, ownable, placeholder, some,
+    },
     call::{
         Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking, put,
         put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
@@ -62,8 +64,13 @@ pub type Remove = crate::cache::Remove<'static>;
 pub mod probes {
     pub use super::{
         arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, NoKey as _, Unpeeled as _},
-        bind::{BindByReference as _, BindByValue as _, OwnByToOwned as _, OwnNot as _},
+        bind::{
+            BindByReference as _, BindByValue as _, MentionByClone as _, MentionNot as _, OwnByToOwned as _,
+            OwnNot as _,
+        },
         outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},
-        share::{ShareByClone as _, ShareByMessage as _, ShareByReference as _, ShareNot as _},
+        share::{
+            ShareByClone as _, ShareByCloneOrOurs as _, ShareByMessage as _, ShareByReference as _, ShareNot as _,
+        },
     };
 }

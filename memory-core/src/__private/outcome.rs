@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     cache::{
-        FmCache,
+        FmCache, Limits,
         outcome::{Face, MemoryOnly, Outcome, Portable, Share, Split},
     },
     key::KeyBuf,
@@ -425,7 +425,8 @@ pub fn call<'a, P: Plan>(
     key: KeyBuf,
     refresh: bool,
 ) -> Call<'a, P::Shape, P::Face, P::Share> {
-    Call { cache, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh }
+    let limits = Limits::default();
+    Call { cache, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh, limits }
 }
 
 #[cfg(test)]

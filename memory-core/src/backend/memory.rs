@@ -256,10 +256,11 @@ impl MokaExpiry<Key, Arc<Entry>> for Reclaim {
 }
 
 fn time_left(entry: &Entry) -> Option<Duration> {
-    if entry.expires == Tick::NEVER || Tick::stands_still() {
+    let ends = entry.ends();
+    if ends == Tick::NEVER || Tick::stands_still() {
         return None;
     }
-    Some(entry.expires.since(Tick::now()))
+    Some(ends.since(Tick::now()))
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    FmCache, Job, Turn, Write,
+    FmCache, Job, Limits, Write,
     direct::{Chosen, Place, key},
-    life::{Life, check_jitter},
-    outcome::{AsSource, Computed, Portable, Verdict},
+    life::{check_jitter, check_refresh_ahead},
+    outcome::{AsSource, BodyFuture, Computed, Portable, Verdict},
 };
 use crate::{
     backend::{BoxFuture, Group},
@@ -46,8 +46,10 @@ impl Settings {
         }
     }
 
-    fn life(self, cache: &FmCache) -> Result<Option<Life>, FmError> {
-        cache.core().life(self.verdict?)
+    /// One value on its way into `cache`.
+    fn write<T>(&self, cache: &FmCache, key: Key, value: T) -> Result<Write<T>, FmError> {
+        let verdict = self.verdict.as_ref().map_err(Clone::clone)?;
+        Ok(Write { key, value, life: cache.core().life(verdict)?, tags: verdict.tags.clone() })
     }
 }
 
@@ -72,6 +74,32 @@ macro_rules! entry_settings {
         /// Shortens the expiry at random by up to this part, from 0 to 1.
         pub fn jitter(mut self, part: f64) -> Self {
             self.settings.apply(check_jitter(part), |verdict, part| verdict.jitter = Some(part));
+            self
+        }
+
+        /// The tags that [`invalidate_tag`](FmCache::invalidate_tag) can invalidate the entry by, beside those given before.
+        pub fn tags<I: IntoIterator<Item: ToString>>(mut self, tags: I) -> Self {
+            let tags = tags.into_iter().map(|tag| tag.to_string());
+            self.settings.apply(Ok(tags), |verdict, tags| verdict.tags.extend(tags));
+            self
+        }
+
+        /// For this long after its expiry, `get_or_compute` answers the old value at once and refreshes it behind the answer.
+        pub fn stale_while_revalidate(mut self, length: impl IntoDuration) -> Self {
+            self.settings
+                .apply(length.into_duration(), |verdict, length| verdict.stale_while_revalidate = Some(Ok(length)));
+            self
+        }
+
+        /// For this long after its expiry, `get_or_compute` answers the old value when a new one can't be computed.
+        pub fn stale_if_error(mut self, length: impl IntoDuration) -> Self {
+            self.settings.apply(length.into_duration(), |verdict, length| verdict.stale_if_error = Some(Ok(length)));
+            self
+        }
+
+        /// After this part of its life, from 0 to 1, `get_or_compute` refreshes the value behind the answer.
+        pub fn refresh_ahead(mut self, part: f64) -> Self {
+            self.settings.apply(check_refresh_ahead(part), |verdict, part| verdict.refresh_ahead = Some(part));
             self
         }
     };
@@ -183,8 +211,8 @@ where
             let strict = settings.strict;
             let key = place.key();
             let cache = place.cache.resolve();
-            let life = settings.life(&cache)?;
-            cache.core().write(vec![Write { key, value, life }], Portable, strict).await
+            let write = settings.write(&cache, key, value)?;
+            cache.core().write(vec![write], Portable, strict).await
         })
     }
 }
@@ -218,8 +246,7 @@ where
             let mut writes = Vec::with_capacity(self.entries.len());
             for (name, value) in self.entries {
                 // Every entry draws its own jitter.
-                let life = self.settings.clone().life(&cache)?;
-                writes.push(Write { key: key(self.namespace.as_deref(), &name), value, life });
+                writes.push(self.settings.write(&cache, key(self.namespace.as_deref(), &name), value)?);
             }
             cache.core().write(writes, Portable, self.settings.strict).await
         })
@@ -330,18 +357,103 @@ impl IntoFuture for ClearMany {
     }
 }
 
+/// An invalidation of everything with a tag; await it. See [`FmCache::invalidate_tag`].
+#[derive(Debug)]
+#[must_use = "nothing is invalidated until it is awaited"]
+pub struct InvalidateTag {
+    pub(super) clear: ClearMany,
+}
+
+impl InvalidateTag {
+    strict!(clear.strict);
+}
+
+impl IntoFuture for InvalidateTag {
+    type Output = Result<(), FmError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let clear = self.clear.into_future();
+        Box::pin(async move { clear.await.map(drop) })
+    }
+}
+
 /// A read that computes what is absent; await it. See [`FmCache::get_or_compute`].
 #[must_use = "nothing is read or computed until it is awaited"]
 pub struct Compute<'a, T, E, F> {
     pub(super) place: Place<'a>,
     pub(super) compute: F,
     pub(super) settings: Settings,
-    pub(super) result: PhantomData<fn() -> (T, E)>,
+    pub(super) limits: Limits,
+    pub(super) judges: Vec<Judge<T, E>>,
 }
+
+/// What a computed value says about itself.
+type Judge<T, E> = Box<dyn FnOnce(&Result<T, E>, &mut Verdict) + Send>;
 
 impl<'a, T, E, F> Compute<'a, T, E, F> {
     namespace!(place.namespace);
     entry_settings!();
+
+    /// When an older value is at hand and `compute` takes longer than this, the older value is answered, and `compute` goes on.
+    ///
+    /// At hand is what [`stale_if_error`](Self::stale_if_error) and
+    /// [`stale_while_revalidate`](Self::stale_while_revalidate) keep; where neither is given, a value is kept for as long again
+    /// as it was fresh.
+    pub fn soft_timeout(mut self, limit: impl IntoDuration) -> Self {
+        match limit.into_duration() {
+            Ok(limit) => self.limits.soft = Some(limit),
+            refused => self.settings.apply(refused, |_, _| {}),
+        }
+        self
+    }
+
+    /// When `compute` takes longer than this, it is aborted, and every caller that waits for it gets an `E` from an [`FmError`] whose
+    /// `is_timeout()` is true. Needs a tokio runtime with time enabled.
+    pub fn timeout(mut self, limit: impl IntoDuration) -> Self {
+        match limit.into_duration() {
+            Ok(limit) => self.limits.hard = Some(limit),
+            refused => self.settings.apply(refused, |_, _| {}),
+        }
+        self
+    }
+
+    /// The computed value says how long it lives.
+    pub fn expire_with<L: IntoExpiry>(self, expiry: impl FnOnce(&T) -> L + Send + 'static) -> Self {
+        self.judged(|computed, verdict| {
+            if let Ok(value) = computed {
+                verdict.expiry = Some(expiry(value).into_expiry());
+            }
+        })
+    }
+
+    /// The computed value says which tags it has, beside those given before.
+    pub fn tags_with<I: IntoIterator<Item: ToString>>(self, tags: impl FnOnce(&T) -> I + Send + 'static) -> Self {
+        self.judged(|computed, verdict| {
+            if let Ok(value) = computed {
+                verdict.tags.extend(tags(value).into_iter().map(|tag| tag.to_string()));
+            }
+        })
+    }
+
+    /// The computed value is stored only if this says so.
+    pub fn cache_if(self, condition: impl FnOnce(&T) -> bool + Send + 'static) -> Self {
+        self.judged(|computed, verdict| {
+            if let Ok(value) = computed {
+                verdict.store &= condition(value);
+            }
+        })
+    }
+
+    /// An older value stands in only for errors that this says `true` to.
+    pub fn stale_on(self, condition: impl FnOnce(&E) -> bool + Send + 'static) -> Self {
+        self.judged(|computed, verdict| verdict.is_failure = Some(computed.as_ref().is_err_and(condition)))
+    }
+
+    fn judged(mut self, judge: impl FnOnce(&Result<T, E>, &mut Verdict) + Send + 'static) -> Self {
+        self.judges.push(Box::new(judge));
+        self
+    }
 }
 
 impl<T, E, F> std::fmt::Debug for Compute<'_, T, E, F> {
@@ -361,27 +473,18 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let Self { place, compute, settings, .. } = self;
+        let Self { place, compute, settings, limits, judges } = self;
         Box::pin(async move {
-            let verdict = settings.verdict.map_err(E::from)?;
-            let key = place.key();
-            let cache = place.cache.resolve();
-            let core = cache.core();
-            if core.is_closed() {
-                core.count_bypass(key.as_key());
-                return compute().await;
-            }
-            if let Some(value) = core.hit(key.as_key(), T::clone) {
-                return Ok(value);
-            }
-            let shape = Computed::<T, E>::new();
-            let job = Job { cache: cache.clone(), key, shape, face: Portable, share: AsSource };
-            let judge = move |_: &Result<T, E>| verdict;
-            match job.turn().await {
-                Turn::Answer(answer) => answer,
-                Turn::Lead(leading) => job.run_detached(leading, judge, Box::pin(compute())).await,
-                Turn::Bypass => job.bypass(compute).await,
-            }
+            let mut verdict = settings.verdict.map_err(E::from)?;
+            let cache = place.cache.clone().resolve();
+            let (key, shape, share) = (place.key(), Computed::<T, E>::new(), AsSource);
+            let limits = limits.or(cache.core().defaults.limits);
+            let job = Job { cache, key, shape, face: Portable, share, limits };
+            let judge = move |computed: &Result<T, E>| {
+                judges.into_iter().for_each(|judge| judge(computed, &mut verdict));
+                verdict
+            };
+            job.answer_detached(|| (judge, move || -> BodyFuture<Result<T, E>> { Box::pin(compute()) })).await
         })
     }
 }

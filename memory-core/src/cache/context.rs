@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::FmCache;
+use super::{FmCache, report::Report};
 use crate::flight::RunId;
 
 tokio::task_local! {
@@ -16,12 +16,19 @@ pub(crate) struct Context {
     pub(crate) cache: Option<FmCache>,
     /// The run in whose body we are.
     pub(crate) run: Option<RunId>,
+    /// Where calls are noted down, if somebody observes them.
+    pub(crate) report: Option<Report>,
 }
 
 impl Context {
     /// The surroundings here and now.
     pub(crate) fn current() -> Self {
         CONTEXT.try_with(Clone::clone).unwrap_or_default()
+    }
+
+    /// The same for work that nobody here waits for.
+    pub(crate) fn behind() -> Self {
+        Self { run: None, report: None, ..Self::current() }
     }
 
     /// The run in whose body we are.
@@ -32,6 +39,11 @@ impl Context {
     /// The scoped cache, where there is one.
     pub(crate) fn scoped_cache() -> Option<FmCache> {
         CONTEXT.try_with(|context| context.cache.clone()).ok().flatten()
+    }
+
+    /// Where calls are noted down, if somebody observes them.
+    pub(crate) fn report() -> Option<Report> {
+        CONTEXT.try_with(|context| context.report.clone()).ok().flatten()
     }
 
     /// Runs `future` in these surroundings.

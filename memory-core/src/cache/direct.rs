@@ -3,8 +3,8 @@
 use std::{borrow::Cow, future::Future, marker::PhantomData};
 
 use super::{
-    FmCache, FmCacheManager,
-    calls::{ClearMany, Compute, Get, GetMany, Remove, Set, SetMany, Settings, Target},
+    FmCache, FmCacheManager, Limits,
+    calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Remove, Set, SetMany, Settings, Target},
 };
 use crate::{
     backend::Group,
@@ -52,8 +52,18 @@ impl Chosen {
         ClearMany { cache: self, group, strict: false }
     }
 
+    pub(super) fn invalidate_tag(self, tag: &str) -> InvalidateTag {
+        InvalidateTag { clear: self.clear(Group::Tag(tag.into())) }
+    }
+
     pub(super) fn compute<'a, T, E, F>(self, key: impl Into<Cow<'a, str>>, compute: F) -> Compute<'a, T, E, F> {
-        Compute { place: Place::new(self, key), compute, settings: Settings::default(), result: PhantomData }
+        Compute {
+            place: Place::new(self, key),
+            compute,
+            settings: Settings::default(),
+            limits: Limits::default(),
+            judges: Vec::new(),
+        }
     }
 }
 
@@ -192,6 +202,29 @@ impl FmCache {
     /// As [`remove`](Self::remove).
     pub fn clear_namespace(&self, namespace: impl AsRef<str>) -> ClearMany {
         Chosen::new(Some(self)).clear(Group::Namespace(namespace.as_ref().into()))
+    }
+
+    /// Invalidates every entry with this tag, of memorized functions and direct calls alike, and every computation under way whose
+    /// value turns out to have it: its callers get the value, and it is never stored.
+    ///
+    /// Costs the same however many entries there are: each knows its tags, and is compared when it is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use memory_core::FmCacheManager;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), memory_core::FmError> {
+    /// FmCacheManager::set("loaderReport:SNF", 1).tags(["loader"]).await?;
+    /// FmCacheManager::invalidate_tag("loader").await?;
+    /// assert_eq!(FmCacheManager::get::<i32>("loaderReport:SNF").await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub fn invalidate_tag(&self, tag: impl AsRef<str>) -> InvalidateTag {
+        Chosen::new(Some(self)).invalidate_tag(tag.as_ref())
     }
 
     /// The value stored under `key`; where there is none, the one that `compute` makes, which is then stored. Many callers at

@@ -1,26 +1,51 @@
 //! From a miss to an answer: join the run under way, or become the one that runs.
 
-use std::{future::Future, ops::ControlFlow, sync::Arc};
+use std::{future::Future, pin::pin, sync::Arc};
+
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 
 use super::{
-    Context, FmCache, Topic,
+    Context, FmCache, Look, Topic,
+    life::Limits,
     outcome::{Face, Outcome, Share, Shared},
+    read::{Copied, Found},
+    report::{FmOutcome, FmTier, Provenance},
 };
 use crate::{
-    backend::Stamp,
-    flight::{Join, Lead, Lookup, Waited},
+    backend::{Group, RemoteTier, Stamp},
+    entry::Standing,
+    error::FmError,
+    flight::{Join, Lead, Lookup, RunId, Waited},
     key::{Key, KeyRef},
     stats::Counters,
+    time::Tick,
 };
 
 /// What a run tells its waiters.
-pub(crate) enum Published {
+pub(crate) struct Published {
+    pub(crate) said: Said,
+    pub(crate) run: RunId,
+    /// The cache's epoch when the run began, and the groups its value turned out to be in: a call that came after one of them
+    /// was invalidated does not take the answer.
+    pub(crate) epoch: u64,
+    pub(crate) groups: Box<[Group]>,
+    /// Where the answer was stored, if it was.
+    pub(crate) stored: Option<Provenance>,
+}
+
+/// An answer.
+pub(crate) enum Said {
     /// The stored part of the returned value.
     Value(Shared),
     /// "Nothing there".
     Absent(Shared),
     /// What [`Share`] made of the error.
     Failed(Shared),
+    /// The run was ended by us.
+    Ended(FmError),
 }
 
 impl Lookup<Key> for KeyRef<'_> {
@@ -45,6 +70,8 @@ pub(crate) struct Job<S, X, H> {
     pub(crate) shape: S,
     pub(crate) face: X,
     pub(crate) share: H,
+    /// Those of the cache where the call has none.
+    pub(crate) limits: Limits,
 }
 
 /// What a call is to do.
@@ -67,17 +94,43 @@ pub(crate) struct Leading {
 enum Ask {
     /// The value: another process may have stored it.
     Value { miss_is_counted: bool },
+    /// The value, and whether another process refreshes it.
+    Lease,
     /// The generations only: the body runs in any case.
     Generations,
 }
 
+/// What a leader finds in the shared store.
+pub(crate) enum Begun<S: Outcome> {
+    /// The answer.
+    Answer(S::Return),
+    /// The answer, which wants to be refreshed.
+    Due(S::Return),
+    /// Nothing: the body has to run.
+    Run(Run<S::Stored>),
+}
+
 /// The right and the duty to run a body.
-pub(crate) struct Run {
+pub(crate) struct Run<T> {
     pub(crate) lead: Lead<Key, Published>,
     /// The cache's epoch when the run began.
     pub(crate) epoch: u64,
+    /// When it began.
+    pub(crate) began: Tick,
     /// The shared store's generations when the run began; `None` where it could not be read.
     pub(crate) stamp: Option<Stamp>,
+    /// Whether an older value may stand in for a failure, and the one that the shared store had.
+    pub(crate) excuse: Excuse<T>,
+}
+
+/// What may stand in when a run fails.
+pub(crate) enum Excuse<T> {
+    /// Nothing: the caller wants to know what the body says.
+    None,
+    /// What is in memory then.
+    Memory,
+    /// What is in memory then, else what the shared store had when the run began.
+    Remote(Copied<T>),
 }
 
 impl<S, X, H> Job<S, X, H>
@@ -91,27 +144,46 @@ where
     /// Cancel safe: a waiter that goes away is forgotten, a leader that goes away hands over.
     pub(crate) async fn turn(&self) -> Turn<S> {
         let core = self.cache.core();
-        match core.flights.join(&self.key.as_key(), Context::current_run()) {
-            Join::Ready(published) => {
-                self.counters().misses.add_one();
-                self.answered(&published)
-            }
-            Join::Lead(lead) => self.look_again(lead, false),
-            Join::Wait(wait) => {
-                self.counters().misses.add_one();
-                match wait.await {
-                    Waited::Done(published) => self.answered(&published),
-                    Waited::Lead(lead) => self.look_again(lead, true),
+        let epoch = core.epochs.current();
+        let mut miss_is_counted = false;
+        loop {
+            let published = match core.flights.join(&self.key.as_key(), Context::current_run()) {
+                Join::Lead(lead) => return self.look_again(lead, miss_is_counted),
+                Join::Ready(published) => {
+                    self.count_miss(&mut miss_is_counted);
+                    published
                 }
+                Join::Wait(wait) => {
+                    self.count_miss(&mut miss_is_counted);
+                    match wait.await {
+                        Waited::Done(published) => published,
+                        Waited::Lead(lead) => return self.look_again(lead, true),
+                    }
+                }
+                Join::Cycle => {
+                    self.count_miss(&mut miss_is_counted);
+                    return self.refuse_to_wait();
+                }
+            };
+            if epoch > published.epoch && core.epochs.covers(published.epoch, &published.groups) {
+                // Invalidated between the begin of that run and of this call: it takes another run to answer.
+                core.flights.retire(&self.key.as_key(), published.run);
+                continue;
             }
-            Join::Cycle => {
-                self.counters().misses.add_one();
-                self.warn(Topic::Cycle, |key| {
-                    tracing::warn!(key, "a memorized function waits for itself: the inner call runs uncached");
-                });
-                Turn::Bypass
-            }
+            return self.answered(&published);
         }
+    }
+
+    fn refuse_to_wait(&self) -> Turn<S> {
+        self.warn(Topic::Cycle, |key| {
+            tracing::warn!(key, "a memorized function waits for itself: the inner call runs uncached");
+        });
+        Turn::Bypass
+    }
+
+    /// What a call is to do that skips the lookup, or not.
+    pub(crate) async fn next(&self, refresh: bool) -> Turn<S> {
+        if refresh { Turn::Lead(self.refresh()) } else { self.turn().await }
     }
 
     /// A run that supersedes the one under way.
@@ -120,61 +192,111 @@ where
         Leading { lead, ask: Ask::Generations }
     }
 
+    /// A run that refreshes a value which is good enough to be answered meanwhile; `None` when one is under way.
+    pub(crate) fn renew(&self) -> Option<Leading> {
+        let core = self.cache.core();
+        let lead = core.flights.lead_if_idle(&self.key.as_key())?;
+        core.rest(self.key.as_key());
+        Some(Leading { lead, ask: Ask::Lease })
+    }
+
     /// The leader looks once more: somebody may have stored the value since the first look.
     fn look_again(&self, lead: Lead<Key, Published>, miss_is_counted: bool) -> Turn<S> {
-        match self.cache.core().look(self.key.as_key(), S::Stored::clone).value() {
-            Some(stored) => Turn::Answer(self.found(lead, Arc::new(stored), miss_is_counted, |_| {})),
-            None => Turn::Lead(Leading { lead, ask: Ask::Value { miss_is_counted } }),
+        let core = self.cache.core();
+        let epoch = core.epochs.current();
+        match core.look(self.key.as_key(), Standing::answers, |entry, value: &S::Stored| {
+            (Arc::new(value.clone()), Provenance::of_entry(entry, FmTier::Memory, Tick::now()))
+        }) {
+            Look::Value((stored, what)) => {
+                Turn::Answer(self.found(lead, epoch, Box::default(), stored, what, miss_is_counted, |_| {}))
+            }
+            _ => Turn::Lead(Leading { lead, ask: Ask::Value { miss_is_counted } }),
         }
     }
 
     /// What the shared store has to say before the body runs: perhaps the answer.
     ///
     /// The others wait for this, so a call whose body has a task of its own does this in that task too.
-    pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> ControlFlow<S::Return, Run> {
+    pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> Begun<S> {
         let core = self.cache.core();
-        let epoch = core.epochs.current();
-        let remote = core.remote.as_ref().filter(|_| self.face.leaves_the_process());
-        let stamp = match (ask, remote) {
-            (Ask::Generations, None) => None,
-            (Ask::Generations, Some(remote)) => core.stamp(&**remote, &self.key).await,
-            (Ask::Value { miss_is_counted }, None) => {
-                self.count_miss(miss_is_counted);
-                None
-            }
-            (Ask::Value { miss_is_counted }, Some(remote)) => {
-                let found = core.find(&**remote, &self.key, self.face).await;
-                if let Some((stored, entry)) = found.value {
-                    return ControlFlow::Break(self.found(lead, stored, miss_is_counted, |key| {
-                        if let Some(local) = &core.local {
-                            local.insert(key, Arc::new(entry));
-                        }
-                    }));
-                }
-                self.count_miss(miss_is_counted);
-                found.stamp
-            }
+        let (epoch, began) = (core.epochs.current(), Tick::now());
+        let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
+        let Some(remote) = core.remote.as_ref().filter(|_| self.face.leaves_the_process()) else {
+            let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
+            self.count_miss_of(&ask);
+            return run(lead, None, excuse);
         };
-        ControlFlow::Continue(Run { lead, epoch, stamp })
+        if let Ask::Generations = ask {
+            return run(lead, core.stamp(&**remote, &self.key).await, Excuse::None);
+        }
+        let Found { copied, stamp } = core.find(&**remote, &self.key, self.face, began, epoch).await;
+        let Some(copied) = copied else {
+            self.count_miss_of(&ask);
+            return run(lead, stamp, Excuse::Memory);
+        };
+        let standing = copied.entry.standing(Tick::now());
+        if self.is_to_run(&**remote, &ask, standing).await {
+            self.count_miss_of(&ask);
+            return run(lead, stamp, Excuse::Remote(copied));
+        }
+        let answer = self.keep_copy(lead, epoch, copied, &ask);
+        if standing.is_due() { Begun::Due(answer) } else { Begun::Answer(answer) }
     }
 
-    fn count_miss(&self, is_counted: bool) {
-        if !is_counted {
+    /// Whether the body runs although the shared store has a value.
+    async fn is_to_run(&self, remote: &dyn RemoteTier, ask: &Ask, standing: Standing) -> bool {
+        match (ask, standing) {
+            (Ask::Lease, Standing::Due | Standing::StaleDue | Standing::Fallback) => {
+                let core = self.cache.core();
+                let lease = remote.lease(&core.remote_key(self.key.as_key()), core.defaults.throttle).await;
+                lease.inspect_err(|error| core.count_error(self.key.as_key(), "lease", error)).unwrap_or(true)
+            }
+            (_, standing) => !standing.answers(),
+        }
+    }
+
+    /// Answers with what the shared store had, and keeps it in memory.
+    fn keep_copy(&self, lead: Lead<Key, Published>, epoch: u64, copied: Copied<S::Stored>, ask: &Ask) -> S::Return {
+        let core = self.cache.core();
+        let what = Provenance::of_entry(&copied.entry, FmTier::Remote, Tick::now());
+        let groups = copied.entry.groups().into();
+        let counted = !matches!(ask, Ask::Value { miss_is_counted: false });
+        self.found(lead, epoch, groups, copied.value, what, counted, |key| {
+            if let Some(local) = &core.local {
+                local.insert(key, Arc::new(copied.entry));
+            }
+        })
+    }
+
+    fn count_miss(&self, is_counted: &mut bool) {
+        if !std::mem::replace(is_counted, true) {
             self.counters().misses.add_one();
         }
     }
 
+    fn count_miss_of(&self, ask: &Ask) {
+        if let Ask::Value { miss_is_counted: false } = ask {
+            self.counters().misses.add_one();
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
     fn found(
         &self,
         lead: Lead<Key, Published>,
+        epoch: u64,
+        groups: Box<[Group]>,
         stored: Arc<S::Stored>,
-        miss_is_counted: bool,
+        what: Provenance,
+        is_counted: bool,
         keep: impl FnOnce(Key),
     ) -> S::Return {
-        if !miss_is_counted {
-            self.counters().hits.add_one();
+        if !is_counted {
+            self.cache.core().note(self.key.as_key(), what);
         }
-        lead.finish(Arc::new(Published::Value(stored.clone())), || keep(self.key.clone()));
+        let published =
+            Published { said: Said::Value(stored.clone()), run: lead.id(), epoch, groups, stored: Some(what) };
+        lead.finish(Arc::new(published), || keep(self.key.clone()));
         self.shape.value(Arc::unwrap_or_clone(stored))
     }
 
@@ -193,16 +315,16 @@ where
 
     /// What a waiter makes of the answer of the run it waited for; `None` when that is of other types.
     pub(crate) fn answer(&self, published: &Published) -> Option<S::Return> {
-        let answer = match published {
-            Published::Value(stored) => {
-                stored.downcast_ref().map(|stored: &S::Stored| self.shape.value(stored.clone()))
-            }
-            Published::Absent(absent) => absent.downcast_ref().map(|absent: &S::Absent| self.shape.absent(*absent)),
-            Published::Failed(shared) => {
+        let answer = match &published.said {
+            Said::Value(stored) => stored.downcast_ref().map(|stored: &S::Stored| self.shape.value(stored.clone())),
+            Said::Absent(absent) => absent.downcast_ref().map(|absent: &S::Absent| self.shape.absent(*absent)),
+            Said::Failed(shared) => {
                 shared.downcast_ref().map(|shared: &H::Shared| self.shape.failed(self.share.failure(shared)))
             }
+            Said::Ended(error) => self.share.ours().map(|ours| self.shape.failed(ours(error.clone()))),
         }?;
-        self.counters().coalesced.add_one();
+        let coalesced = Provenance::of(FmOutcome::Coalesced);
+        self.cache.core().note(self.key.as_key(), published.stored.filter(Provenance::is_stale).unwrap_or(coalesced));
         Some(answer)
     }
 
@@ -210,6 +332,30 @@ where
     pub(crate) async fn bypass<F: Future<Output = S::Return>>(&self, body: impl FnOnce() -> F) -> S::Return {
         self.cache.core().count_bypass(self.key.as_key());
         body().await
+    }
+
+    /// When this call takes a stale value rather than to wait on; `None`: never.
+    pub(crate) fn soft_deadline(&self) -> Option<Instant> {
+        let soft = self.limits.soft.filter(|_| Handle::try_current().is_ok())?;
+        // A moment that no clock reaches is never.
+        Instant::now().checked_add(soft)
+    }
+
+    /// What is awaited, or a stale value that is at hand at the deadline.
+    pub(crate) async fn or_stale<T>(
+        &self,
+        deadline: Option<Instant>,
+        awaited: impl Future<Output = T>,
+    ) -> Result<T, S::Return> {
+        let Some(deadline) = deadline else { return Ok(awaited.await) };
+        let mut awaited = pin!(awaited);
+        if let Ok(output) = timeout_at(deadline, &mut awaited).await {
+            return Ok(output);
+        }
+        match self.cache.core().bridge(&self.key, self.face).await {
+            Some(stored) => Err(self.shape.value(stored)),
+            None => Ok(awaited.await),
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {

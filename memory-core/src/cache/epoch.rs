@@ -3,20 +3,20 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, PoisonError, RwLock,
+        PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use crate::{backend::Group, entry::Entry};
 
-/// Namespaces remembered at most; beyond it the oldest half is folded into [`Groups::floor`].
+/// Groups remembered at most; beyond it the oldest half is folded into [`Groups::floor`].
 const REMEMBERED: usize = 65_536;
 
 /// The epochs of one cache.
 ///
 /// A run notes the epoch at its start. A value whose epoch is older than the last invalidation of one of its groups
-/// is covered by that invalidation: it is never stored, and never answered.
+/// is covered by that invalidation: it is never stored, and never answered. Its tags may be known only once it is made.
 #[derive(Default)]
 pub(crate) struct Epochs {
     current: AtomicU64,
@@ -26,8 +26,8 @@ pub(crate) struct Epochs {
 #[derive(Default)]
 struct Groups {
     all: u64,
-    namespaces: HashMap<Arc<str>, u64>,
-    /// Stands for every namespace that is no longer remembered.
+    others: HashMap<Group, u64>,
+    /// Stands for every group that is no longer remembered.
     floor: u64,
 }
 
@@ -43,14 +43,14 @@ impl Epochs {
         let epoch = self.current.load(Ordering::Relaxed) + 1;
         match group {
             Group::All => groups.invalidate_all(epoch),
-            Group::Namespace(namespace) | Group::Tag(namespace) => groups.invalidate_namespace(namespace, epoch),
+            other => groups.invalidate(other, epoch),
         }
         self.current.store(epoch, Ordering::Release);
     }
 
-    /// Whether an invalidation later than `epoch` covers a value in `namespace`.
-    pub(crate) fn covers(&self, epoch: u64, namespace: Option<&str>) -> bool {
-        epoch != self.current() && self.groups.read().unwrap_or_else(PoisonError::into_inner).last(namespace) > epoch
+    /// Whether an invalidation later than `epoch` covers a value in these groups.
+    pub(crate) fn covers(&self, epoch: u64, in_groups: &[Group]) -> bool {
+        epoch != self.current() && self.groups.read().unwrap_or_else(PoisonError::into_inner).last(in_groups) > epoch
     }
 
     /// Whether an invalidation covers `entry`; the answer "no" is noted in the entry, so that it costs one load
@@ -61,7 +61,7 @@ impl Epochs {
         if checked == current {
             return false;
         }
-        if self.covers(checked, entry.namespace.as_deref()) {
+        if self.covers(checked, entry.groups()) {
             return true;
         }
         entry.epoch.fetch_max(current, Ordering::Relaxed);
@@ -70,29 +70,29 @@ impl Epochs {
 }
 
 impl Groups {
-    fn last(&self, namespace: Option<&str>) -> u64 {
-        let of_namespace = namespace.map_or(0, |name| self.namespaces.get(name).copied().unwrap_or(self.floor));
-        self.all.max(of_namespace)
+    fn last(&self, groups: &[Group]) -> u64 {
+        let last = |group| self.others.get(group).copied().unwrap_or(self.floor);
+        groups.iter().map(last).fold(self.all, u64::max)
     }
 
     fn invalidate_all(&mut self, epoch: u64) {
         self.all = epoch;
         self.floor = 0;
-        self.namespaces.clear();
+        self.others.clear();
     }
 
-    fn invalidate_namespace(&mut self, namespace: &Arc<str>, epoch: u64) {
-        if self.namespaces.len() >= REMEMBERED {
+    fn invalidate(&mut self, group: &Group, epoch: u64) {
+        if self.others.len() >= REMEMBERED {
             self.forget_older_half();
         }
-        self.namespaces.insert(namespace.clone(), epoch);
+        self.others.insert(group.clone(), epoch);
     }
 
     fn forget_older_half(&mut self) {
-        let mut epochs: Vec<u64> = self.namespaces.values().copied().collect();
+        let mut epochs: Vec<u64> = self.others.values().copied().collect();
         let middle = epochs.len() / 2;
         let (_, &mut median, _) = epochs.select_nth_unstable(middle);
-        self.namespaces.retain(|_, epoch| *epoch > median);
+        self.others.retain(|_, epoch| *epoch > median);
         self.floor = self.floor.max(median);
     }
 }
@@ -110,25 +110,27 @@ mod tests {
         let epochs = Epochs::default();
         let before = epochs.current();
         epochs.raise(&namespace("reports"));
-        assert!(epochs.covers(before, Some("reports")));
-        assert!(!epochs.covers(before, Some("users")));
-        assert!(!epochs.covers(before, None));
-        assert!(!epochs.covers(epochs.current(), Some("reports")));
+        assert!(epochs.covers(before, &[namespace("reports")]));
+        assert!(!epochs.covers(before, &[namespace("users"), Group::Tag("reports".into())]));
+        assert!(!epochs.covers(before, &[]));
+        assert!(!epochs.covers(epochs.current(), &[namespace("reports")]));
+        epochs.raise(&Group::Tag("new".into()));
+        assert!(epochs.covers(before, &[namespace("users"), Group::Tag("new".into())]));
         epochs.raise(&Group::All);
-        assert!(epochs.covers(before, None));
+        assert!(epochs.covers(before, &[]));
     }
 
     #[test]
-    fn forgetting_namespaces_never_uncovers_one() {
+    fn forgetting_groups_never_uncovers_one() {
         let epochs = Epochs::default();
         let before = epochs.current();
         for number in 0..=REMEMBERED {
             epochs.raise(&namespace(&number.to_string()));
         }
-        assert!(epochs.groups.read().unwrap().namespaces.len() <= REMEMBERED);
+        assert!(epochs.groups.read().unwrap().others.len() <= REMEMBERED);
         for number in 0..=REMEMBERED {
-            assert!(epochs.covers(before, Some(&number.to_string())), "{number}");
+            assert!(epochs.covers(before, &[namespace(&number.to_string())]), "{number}");
         }
-        assert!(!epochs.covers(epochs.current(), Some("0")));
+        assert!(!epochs.covers(epochs.current(), &[namespace("0")]));
     }
 }

@@ -9,7 +9,9 @@ use std::{
     },
 };
 
-use super::{Chosen, ClearMany, Compute, Context, FmCache, FmCacheBuilder, Get, GetMany, Remove, Set, SetMany};
+use super::{
+    Chosen, ClearMany, Compute, Context, FmCache, FmCacheBuilder, Get, GetMany, InvalidateTag, Remove, Set, SetMany,
+};
 use crate::{
     backend::{FmBackend, Group, Prefix},
     error::FmError,
@@ -107,6 +109,11 @@ impl FmCacheManager {
     /// See [`FmCache::clear_namespace`].
     pub fn clear_namespace(namespace: impl AsRef<str>) -> ClearMany {
         Chosen::new(None).clear(Group::Namespace(namespace.as_ref().into()))
+    }
+
+    /// See [`FmCache::invalidate_tag`].
+    pub fn invalidate_tag(tag: impl AsRef<str>) -> InvalidateTag {
+        Chosen::new(None).invalidate_tag(tag.as_ref())
     }
 
     /// See [`FmCache::get_or_compute`].

@@ -3,6 +3,7 @@
 mod blocking;
 mod builder;
 mod calls;
+mod coherence;
 mod context;
 mod direct;
 mod engine;
@@ -10,8 +11,11 @@ mod epoch;
 #[cfg(feature = "axum")]
 mod layer;
 mod life;
+mod look;
 mod manager;
 pub(crate) mod outcome;
+mod read;
+mod report;
 mod run;
 mod store;
 #[cfg(test)]
@@ -28,20 +32,29 @@ use std::{
 
 pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
-pub use calls::{ClearMany, Compute, Get, GetMany, Put, Remove, Set, SetMany};
+pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, Set, SetMany};
 pub(crate) use context::Context;
 pub(crate) use direct::Chosen;
 pub(crate) use engine::{Job, Turn};
 #[cfg(feature = "axum")]
 pub use layer::{FmCacheLayer, FmCacheService};
+pub(crate) use life::Limits;
+pub(crate) use look::{Hit, Look};
 pub use manager::FmCacheManager;
 pub(crate) use manager::with_current;
+pub use report::{FmCall, FmOutcome, FmTier};
+pub(crate) use run::start_of;
 pub(crate) use store::Write;
 pub(crate) use told::{Told, Topic};
 
 use crate::{
     backend::{FmBackend, LocalTier, Prefix, RemoteTier},
-    cache::{engine::Published, epoch::Epochs, life::Defaults},
+    cache::{
+        coherence::{Coherence, Listener},
+        engine::Published,
+        epoch::Epochs,
+        life::Defaults,
+    },
     flight::Flights,
     key::{Key, registry},
     stats::{FmStats, Stats},
@@ -71,6 +84,8 @@ pub(crate) struct Core {
     pub(crate) prefix: Prefix,
     pub(crate) local: Option<Arc<dyn LocalTier>>,
     pub(crate) remote: Option<Arc<dyn RemoteTier>>,
+    /// Of the copies in memory, where there are both stores.
+    pub(crate) coherence: Option<Coherence>,
     pub(crate) defaults: Defaults,
     pub(crate) flights: Flights<Key, Published>,
     pub(crate) epochs: Epochs,
@@ -86,7 +101,11 @@ impl FmCache {
     }
 
     pub(crate) fn from_core(core: Core) -> Self {
-        Self { core: Arc::new(core) }
+        let core = Arc::new(core);
+        if let (Some(_), Some(remote)) = (&core.coherence, &core.remote) {
+            remote.watch(Arc::new(Listener(Arc::downgrade(&core))));
+        }
+        Self { core }
     }
 
     pub(crate) fn core(&self) -> &Core {

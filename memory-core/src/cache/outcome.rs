@@ -64,6 +64,8 @@ pub trait Share<F>: Copy + Send + Sync + 'static {
     fn share(self, failure: F) -> (F, Option<Self::Shared>);
     /// One waiter's failure.
     fn failure(self, shared: &Self::Shared) -> F;
+    /// How an error of ours becomes such a failure, where it can.
+    fn ours(self) -> Option<fn(FmError) -> F>;
 }
 
 /// How a stored value is weighed and turned into bytes.
@@ -137,12 +139,32 @@ pub struct Verdict {
     pub jitter: Option<f64>,
     /// How long after the last read it expires.
     pub idle: Option<Result<Duration, FmError>>,
+    /// For how long after its expiry it is answered while it is refreshed.
+    pub stale_while_revalidate: Option<Result<Duration, FmError>>,
+    /// For how long after its expiry it is answered when its refresh fails.
+    pub stale_if_error: Option<Result<Duration, FmError>>,
+    /// After which part of its life (0 to 1) a read has it refreshed.
+    pub refresh_ahead: Option<f64>,
+    /// The tags it can be invalidated by.
+    pub tags: Vec<String>,
+    /// Whether a stale value, where there is one, is the better answer. `None`: it is when this one is an `Err`.
+    pub is_failure: Option<bool>,
 }
 
 impl Verdict {
     /// Stored, with the cache's defaults.
     pub fn keep() -> Self {
-        Self { store: true, expiry: None, jitter: None, idle: None }
+        Self {
+            store: true,
+            expiry: None,
+            jitter: None,
+            idle: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            refresh_ahead: None,
+            tags: Vec::new(),
+            is_failure: None,
+        }
     }
 
     /// Not stored.
@@ -220,6 +242,10 @@ where
 
     fn failure(self, shared: &FmError) -> E {
         E::from(shared.clone())
+    }
+
+    fn ours(self) -> Option<fn(FmError) -> E> {
+        Some(E::from)
     }
 }
 

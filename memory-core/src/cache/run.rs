@@ -2,27 +2,33 @@
 
 use std::{
     future::{Future, pending, poll_fn},
-    ops::ControlFlow,
     panic::resume_unwind,
     pin::pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{
-    Context, Job, Topic, block_on,
-    engine::{Leading, Published, Run},
+    Context, Hit, Job, Topic, block_on,
+    engine::{Begun, Excuse, Leading, Published, Run, Said, Turn},
     life::Life,
     outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
+    read::Copied,
+    report::{FmOutcome, FmTier, Provenance},
+    store::Origin,
 };
 use crate::{
-    backend::{RemoteTier, Stamp},
+    backend::{Group, RemoteTier, RemoteWrite, Stamp, Written},
+    entry::Entry,
+    error::{FmError, Kind},
     flight::Lead,
     key::Key,
     stats::Counters,
+    time::Tick,
 };
 
 impl<S, X, H> Job<S, X, H>
@@ -32,36 +38,82 @@ where
     H: Share<S::Failure>,
 {
     /// Runs the body in the caller's task: dropped with the caller, and then the next waiter takes over.
-    pub(crate) async fn run_here<F>(
-        &self,
-        leading: Leading,
-        judge: impl FnOnce(&S::Return) -> Verdict,
-        start: impl FnOnce() -> F,
-    ) -> S::Return
+    pub(crate) async fn run_here<J, B, F>(&self, leading: Leading, miss: impl FnOnce() -> (J, B)) -> S::Return
+    where
+        J: FnOnce(&S::Return) -> Verdict,
+        B: FnOnce() -> F,
+        F: Future<Output = S::Return>,
+    {
+        match self.begin(leading).await {
+            Begun::Run(run) => self.start_body(run, miss).await,
+            Begun::Answer(answer) => answer,
+            Begun::Due(answer) => self.renew_here(answer, miss).await,
+        }
+    }
+
+    /// Refreshes a value that is good enough to be answered, in the caller's task, since there is no other: the others have
+    /// that value meanwhile.
+    pub(crate) async fn renew_here<J, B, F>(&self, answer: S::Return, miss: impl FnOnce() -> (J, B)) -> S::Return
+    where
+        J: FnOnce(&S::Return) -> Verdict,
+        B: FnOnce() -> F,
+        F: Future<Output = S::Return>,
+    {
+        let Some(leading) = self.renew() else { return answer };
+        match self.begin(leading).await {
+            Begun::Run(run) => {
+                self.counters().refreshes.add_one();
+                self.start_body(run, miss).await
+            }
+            Begun::Answer(answer) | Begun::Due(answer) => answer,
+        }
+    }
+
+    async fn start_body<J, B, F>(&self, run: Run<S::Stored>, miss: impl FnOnce() -> (J, B)) -> S::Return
+    where
+        J: FnOnce(&S::Return) -> Verdict,
+        B: FnOnce() -> F,
+        F: Future<Output = S::Return>,
+    {
+        let (judge, start) = miss();
+        self.run_body(run, judge, start()).await
+    }
+
+    async fn run_body<F>(&self, run: Run<S::Stored>, judge: impl FnOnce(&S::Return) -> Verdict, body: F) -> S::Return
     where
         F: Future<Output = S::Return>,
     {
-        let run = match self.begin(leading).await {
-            ControlFlow::Continue(run) => run,
-            ControlFlow::Break(answer) => return answer,
-        };
         self.counters().runs.add_one();
-        let mut body = pin!(self.surroundings(&run).scope(start()));
+        let mut body = pin!(self.surroundings(&run.lead).scope(body));
         let body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
+        let body = self.within_limit(body);
         if !run.lead.is_one_of_many() {
-            let returned = body.await;
-            return self.complete(run, returned, judge).await;
+            return match body.await {
+                Ok(returned) => self.complete(run, returned, judge).await,
+                Err(ended) => self.end(run, ended, judge).await,
+            };
         }
-        match race(self.overtaken(&run), body).await {
+        match race(self.overtaken(&run.lead), body).await {
             Raced::First(answer) => answer,
-            Raced::Second(returned) => self.complete(run, returned, judge).await,
+            Raced::Second(Ok(returned)) => self.complete(run, returned, judge).await,
+            Raced::Second(Err(ended)) => self.end(run, ended, judge).await,
         }
+    }
+
+    /// The output of the body, or the error that it took too long, where the failure of this function can say so.
+    async fn within_limit<F: Future<Output = S::Return>>(&self, body: F) -> Result<S::Return, Ended<S::Failure>> {
+        let limit = self.limits.hard.zip(self.share.ours()).filter(|_| Handle::try_current().is_ok());
+        let Some((limit, ours)) = limit else { return Ok(body.await) };
+        tokio::time::timeout(limit, body).await.map_err(|_| {
+            self.counters().timeouts.add_one();
+            Ended { error: too_slow(limit), ours }
+        })
     }
 
     /// Where an earlier run failed with an error that cannot be shared, several callers run side by side, and the first success is
     /// everybody's. Never ready when that success is of another type: then this caller's own run goes on.
-    fn overtaken(&self, run: &Run) -> impl Future<Output = S::Return> + use<'_, S, X, H> {
-        let overtaken = run.lead.overtaken();
+    fn overtaken(&self, lead: &Lead<Key, Published>) -> impl Future<Output = S::Return> + use<'_, S, X, H> {
+        let overtaken = lead.overtaken();
         async move {
             match self.answer(&*overtaken.await) {
                 Some(answer) => answer,
@@ -78,11 +130,11 @@ where
         body: impl FnOnce() -> S::Return,
     ) -> S::Return {
         let run = match block_on(self.begin(leading)) {
-            ControlFlow::Continue(run) => run,
-            ControlFlow::Break(answer) => return answer,
+            Begun::Run(run) => run,
+            Begun::Answer(answer) | Begun::Due(answer) => return answer,
         };
         self.counters().runs.add_one();
-        let returned = self.counting_panics(|| self.surroundings(&run).sync_scope(body));
+        let returned = self.counting_panics(|| self.surroundings(&run.lead).sync_scope(body));
         block_on(self.complete(run, returned, judge))
     }
 
@@ -94,61 +146,149 @@ where
         done
     }
 
-    fn surroundings(&self, run: &Run) -> Context {
-        Context { run: Some(run.lead.id()), ..Context::current() }
+    fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
+        Context { run: Some(lead.id()), ..Context::current() }
+    }
+
+    /// Tells everybody that the run was ended.
+    async fn end(
+        &self,
+        run: Run<S::Stored>,
+        Ended { error, ours }: Ended<S::Failure>,
+        judge: impl FnOnce(&S::Return) -> Verdict,
+    ) -> S::Return {
+        let returned = self.shape.failed(ours(error.clone()));
+        let verdict = judge(&returned);
+        self.counters().failures.add_one();
+        let groups = self.cache.core().groups(self.key.as_key(), &verdict.tags);
+        let conclusion = match self.excused(run, &verdict, &returned) {
+            Ok(excused) => Conclusion::Excused(excused),
+            Err(run) => {
+                run.answer(Said::Ended(error), groups);
+                Conclusion::Done(returned)
+            }
+        };
+        self.act(conclusion).await
     }
 
     /// Stores what the body returned, as the verdict says, and tells the waiters.
-    async fn complete(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> S::Return {
-        match self.conclude(run, returned, judge) {
-            Conclusion::Keep(run, stored, life) => {
-                self.keep(run, stored.clone(), life).await;
+    async fn complete(
+        &self,
+        run: Run<S::Stored>,
+        returned: S::Return,
+        judge: impl FnOnce(&S::Return) -> Verdict,
+    ) -> S::Return {
+        let conclusion = self.conclude(run, returned, judge);
+        self.act(conclusion).await
+    }
+
+    async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
+        match conclusion {
+            Conclusion::Keep(kept) => {
+                let stored = kept.stored.clone();
+                self.keep(kept).await;
                 self.shape.value(Arc::unwrap_or_clone(stored))
             }
+            Conclusion::Excused(excused) => self.excuse(excused).await,
             Conclusion::Done(returned) => returned,
         }
     }
 
     /// What is not to be stored is done with at once. (Apart from `complete`, so that no failure, which need not be `Send`, is held
     /// across an await.)
-    fn conclude(&self, run: Run, returned: S::Return, judge: impl FnOnce(&S::Return) -> Verdict) -> Conclusion<S> {
+    fn conclude(
+        &self,
+        run: Run<S::Stored>,
+        returned: S::Return,
+        judge: impl FnOnce(&S::Return) -> Verdict,
+    ) -> Conclusion<S> {
         let verdict = judge(&returned);
+        if self.shape.is_err(&returned) {
+            self.counters().failures.add_one();
+        }
+        let run = match self.excused(run, &verdict, &returned) {
+            Ok(excused) => return Conclusion::Excused(excused),
+            Err(run) => run,
+        };
+        let core = self.cache.core();
+        core.note(self.key.as_key(), Provenance::of(FmOutcome::Computed));
+        let groups = core.groups(self.key.as_key(), &verdict.tags);
         match self.shape.split(returned) {
-            Split::Value(stored) => Conclusion::Keep(run, Arc::new(stored), self.life(verdict)),
+            Split::Value(stored) => {
+                Conclusion::Keep(Kept { run, stored: Arc::new(stored), life: self.life(&verdict), groups })
+            }
             Split::Absent(absent) => {
-                run.lead.answer(Arc::new(Published::Absent(Arc::new(absent))));
+                run.answer(Said::Absent(Arc::new(absent)), groups);
                 Conclusion::Done(self.shape.absent(absent))
             }
-            Split::Failed(failure) => {
-                self.counters().failures.add_one();
-                Conclusion::Done(self.shape.failed(self.fail(run.lead, failure)))
-            }
+            Split::Failed(failure) => Conclusion::Done(self.shape.failed(self.fail(run, failure, groups))),
         }
     }
 
+    /// The older value that stands in for what the body returned, where that is a failure and there is one.
+    fn excused(
+        &self,
+        run: Run<S::Stored>,
+        verdict: &Verdict,
+        returned: &S::Return,
+    ) -> Result<Excused<S::Stored>, Run<S::Stored>> {
+        let core = self.cache.core();
+        if matches!(run.excuse, Excuse::None) || !verdict.is_failure.unwrap_or_else(|| self.shape.is_err(returned)) {
+            return Err(run);
+        }
+        let now = Tick::now();
+        if let Some((value, what)) = core.excuse(self.key.as_key(), now) {
+            return Ok(Excused { run, value, what });
+        }
+        match &run.excuse {
+            Excuse::Remote(Copied { value, entry, .. })
+                if entry.excuses(now) && !core.epochs.covers(run.epoch, entry.groups()) && !run.lead.is_detached() =>
+            {
+                let (value, what) = (value.clone(), Provenance::of_entry(entry, FmTier::Remote, now));
+                Ok(Excused { run, value, what })
+            }
+            _ => Err(run),
+        }
+    }
+
+    /// Answers with an older value, and sees to it that nobody tries again for a while.
+    async fn excuse(&self, Excused { run, value, what }: Excused<S::Stored>) -> S::Return {
+        let core = self.cache.core();
+        core.rest(self.key.as_key());
+        core.note(self.key.as_key(), what);
+        let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what));
+        run.lead.answer(answer);
+        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (&core.remote, run.stamp, run.excuse) {
+            core.rest_remote(&**remote, &self.key, self.face, copied, stamp).await;
+        }
+        self.shape.value(Arc::unwrap_or_clone(value))
+    }
+
     /// How long the value is kept; `None`: not at all.
-    fn life(&self, verdict: Verdict) -> Option<Life> {
-        self.cache.core().life(verdict).unwrap_or_else(|error| {
+    fn life(&self, verdict: &Verdict) -> Option<Life> {
+        Life::decide(verdict, self.limits, &self.cache.core().defaults).unwrap_or_else(|error| {
             self.counters().errors.add_one();
             self.warn(Topic::Expiry, |key| tracing::error!(key, %error, "the value is not stored"));
             None
         })
     }
 
-    async fn keep(&self, run: Run, stored: Arc<S::Stored>, life: Option<Life>) {
+    async fn keep(&self, Kept { run, stored, life, groups }: Kept<S::Stored>) {
         let core = self.cache.core();
-        let published = Arc::new(Published::Value(stored.clone()));
+        let published = run.publication(Said::Value(stored.clone()), groups.clone(), None);
         let Some(life) = life else {
             run.lead.answer(published);
             return;
         };
+        let copied = core.coherence.as_ref().filter(|_| self.face.leaves_the_process()).map(|_| run.began);
+        let origin = Origin { born: Tick::now(), epoch: run.epoch, groups, copied };
         match core.remote.as_ref().filter(|_| self.face.leaves_the_process()) {
             None => {
-                let entry = core.local.is_some().then(|| core.entry(&self.key, stored, self.face, life, run.epoch));
-                let in_time = run.lead.finish(published, || self.insert(entry, run.epoch));
+                let entry = core.local.is_some().then(|| core.entry(stored, self.face, life, origin));
+                let in_time = run.lead.finish(published, || self.insert(entry));
                 self.count_stored(in_time && core.local.is_some());
             }
-            Some(remote) => self.keep_remote(&**remote, run, published, stored, life).await,
+            Some(remote) => self.keep_remote(&**remote, run, published, stored, life, origin).await,
         }
     }
 
@@ -157,39 +297,62 @@ where
     async fn keep_remote(
         &self,
         remote: &dyn RemoteTier,
-        run: Run,
+        run: Run<S::Stored>,
         published: Arc<Published>,
         stored: Arc<S::Stored>,
         life: Life,
+        origin: Origin,
     ) {
         let core = self.cache.core();
         let storing = run.lead.publish(published);
-        if storing.is_detached() || core.epochs.covers(run.epoch, self.key.as_key().namespace().as_deref()) {
+        let written = if storing.is_detached() || core.epochs.covers(run.epoch, &origin.groups) {
             self.counters().outdated.add_one();
+            Some(Written::Outdated)
         } else if let Some(stamp) = run.stamp {
-            self.write_remote(remote, &stored, life, stamp).await;
-        }
-        let entry = core.local.is_some().then(|| core.entry(&self.key, stored, self.face, life, run.epoch));
-        storing.commit(|| self.insert(entry, run.epoch));
+            self.write_remote(remote, &stored, life, stamp, &origin).await
+        } else {
+            None
+        };
+        // What the shared store refuses is outdated, whoever knows it.
+        let entry = core.local.as_ref().filter(|_| written != Some(Written::Outdated));
+        let entry = entry.map(|_| core.entry(stored, self.face, life, origin));
+        storing.commit(|| self.insert(entry));
     }
 
     /// Without a stamp there is no write: the store could not be read when the run began, so that something newer might be overwritten.
-    async fn write_remote(&self, remote: &dyn RemoteTier, stored: &S::Stored, life: Life, stamp: Stamp) {
+    async fn write_remote(
+        &self,
+        remote: &dyn RemoteTier,
+        stored: &S::Stored,
+        life: Life,
+        stamp: Stamp,
+        origin: &Origin,
+    ) -> Option<Written> {
         let core = self.cache.core();
-        match core.remote_write(remote, &self.key, self.face, stored, life, Some(stamp)) {
-            Some(Ok(write)) => match remote.store(&[write]).await {
-                Ok(written) => core.count_written(self.key.as_key(), &written),
-                Err(error) => core.count_error(self.key.as_key(), "write", &error),
-            },
-            Some(Err(error)) => core.count_error(self.key.as_key(), "encoding", &error),
-            None => {}
+        let write = core.remote_write(remote, &self.key, self.face, stored, life, origin)?;
+        let written = match write {
+            Ok(write) => remote.store(&[RemoteWrite { stamp: Some(stamp), ..write }]).await,
+            Err(error) => {
+                core.count_error(self.key.as_key(), "encoding", &error);
+                return None;
+            }
+        };
+        match written {
+            Ok(written) => {
+                core.count_written(self.key.as_key(), &written);
+                written.first().copied()
+            }
+            Err(error) => {
+                core.count_error(self.key.as_key(), "write", &error);
+                None
+            }
         }
     }
 
-    fn insert(&self, entry: Option<crate::entry::Entry>, epoch: u64) {
+    fn insert(&self, entry: Option<Entry>) {
         let core = self.cache.core();
         if let (Some(local), Some(entry)) = (&core.local, entry)
-            && !core.epochs.covers(epoch, entry.namespace.as_deref())
+            && !core.epochs.covers_entry(&entry)
         {
             local.insert(self.key.clone(), Arc::new(entry));
         }
@@ -204,19 +367,19 @@ where
     }
 
     /// Tells the waiters of a failure; what the caller that started the run gets.
-    fn fail(&self, lead: Lead<Key, Published>, failure: S::Failure) -> S::Failure {
+    fn fail(&self, run: Run<S::Stored>, failure: S::Failure, groups: Box<[Group]>) -> S::Failure {
         // Somebody who comes after this look takes over the dropped lead and runs, as one who came after the end.
-        if !lead.has_waiters() {
+        if !run.lead.has_waiters() {
             return failure;
         }
         match self.share.share(failure) {
             (own, Some(shared)) => {
-                lead.answer(Arc::new(Published::Failed(Arc::new(shared))));
+                run.answer(Said::Failed(Arc::new(shared)), groups);
                 own
             }
             (own, None) => {
                 self.warn_of_unshareable();
-                lead.scatter();
+                run.lead.scatter();
                 own
             }
         }
@@ -242,6 +405,44 @@ where
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
+    /// Answers a direct call.
+    pub(crate) async fn answer_detached<J, B>(self, miss: impl FnOnce() -> (J, B)) -> S::Return
+    where
+        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+        B: FnOnce() -> BodyFuture<S::Return>,
+    {
+        let core = self.cache.core();
+        if core.is_closed() {
+            return self.bypass(start_of(miss)).await;
+        }
+        match core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone())) {
+            Hit::Answer(answer) => answer,
+            Hit::Due(answer) => {
+                self.renew_behind(miss);
+                answer
+            }
+            Hit::Nothing => Box::pin(self.miss_detached(false, miss)).await,
+        }
+    }
+
+    /// Answers a call that found nothing in memory, or must not look.
+    pub(crate) async fn miss_detached<J, B>(self, refresh: bool, miss: impl FnOnce() -> (J, B)) -> S::Return
+    where
+        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+        B: FnOnce() -> BodyFuture<S::Return>,
+    {
+        let deadline = if refresh { None } else { self.soft_deadline() };
+        match self.or_stale(deadline, self.next(refresh)).await {
+            Err(answer) | Ok(Turn::Answer(answer)) => answer,
+            Ok(Turn::Lead(leading)) => {
+                let (judge, start) = miss();
+                let run = self.clone().run_detached(leading, judge, start());
+                self.or_stale(deadline, run).await.unwrap_or_else(|stale| stale)
+            }
+            Ok(Turn::Bypass) => self.bypass(start_of(miss)).await,
+        }
+    }
+
     /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again.
     pub(crate) async fn run_detached(
         self,
@@ -250,25 +451,99 @@ where
         body: BodyFuture<S::Return>,
     ) -> S::Return {
         let Some(runtime) = Handle::try_current().ok().filter(|_| !leading.lead.is_one_of_many()) else {
-            return self.run_here(leading, judge, || body).await;
+            return self.run_here(leading, || (judge, || body)).await;
         };
         // The caller's own run waits for this one as long as the caller does, not as long as the task lives.
         let _edge = leading.lead.take_edge();
-        let task = Context::current().scope(async move { self.run_here(leading, judge, || body).await });
+        let task = Context::current().scope(async move {
+            match self.begin(leading).await {
+                Begun::Run(run) => self.run_body(run, judge, body).await,
+                Begun::Answer(answer) => answer,
+                Begun::Due(answer) => {
+                    self.renew_behind(|| (judge, || body));
+                    answer
+                }
+            }
+        });
         match runtime.spawn(task.in_current_span()).await {
             Ok(returned) => returned,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
             Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
         }
     }
+
+    /// Refreshes a value that is good enough to be answered, in a task that nobody waits for, unless somebody does already.
+    pub(crate) fn renew_behind<J, B>(self, miss: impl FnOnce() -> (J, B))
+    where
+        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+        B: FnOnce() -> BodyFuture<S::Return>,
+    {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let Some(leading) = self.renew() else { return };
+        let (judge, start) = miss();
+        let body = start();
+        let task = Context::behind().scope(async move {
+            if let Begun::Run(run) = self.begin(leading).await {
+                self.counters().refreshes.add_one();
+                self.run_body(run, judge, body).await;
+            }
+        });
+        runtime.spawn(task.in_current_span());
+    }
+}
+
+/// What starts the body, where nobody judges what it returns.
+pub(crate) fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
+    let (_, start) = miss();
+    start
 }
 
 /// What a returned value calls for.
 enum Conclusion<S: Outcome> {
     /// Store it, where it has a life.
-    Keep(Run, Arc<S::Stored>, Option<Life>),
+    Keep(Kept<S::Stored>),
+    /// Answer an older value.
+    Excused(Excused<S::Stored>),
     /// Nothing more.
     Done(S::Return),
+}
+
+/// A value to be stored.
+struct Kept<T> {
+    run: Run<T>,
+    stored: Arc<T>,
+    life: Option<Life>,
+    groups: Box<[Group]>,
+}
+
+/// An older value in the place of a failure.
+struct Excused<T> {
+    run: Run<T>,
+    value: Arc<T>,
+    what: Provenance,
+}
+
+/// A body that took too long.
+struct Ended<F> {
+    error: FmError,
+    ours: fn(FmError) -> F,
+}
+
+fn too_slow(limit: Duration) -> FmError {
+    FmError::new(Kind::Timeout, format!("the run took longer than its timeout of {limit:?} and was aborted"))
+}
+
+impl<T> Run<T> {
+    /// What is told to those who wait.
+    fn publication(&self, said: Said, groups: Box<[Group]>, stored: Option<Provenance>) -> Arc<Published> {
+        Arc::new(Published { said, run: self.lead.id(), epoch: self.epoch, groups, stored })
+    }
+
+    /// Ends with an answer that is not to be stored.
+    fn answer(self, said: Said, groups: Box<[Group]>) {
+        let publication = self.publication(said, groups, None);
+        self.lead.answer(publication);
+    }
 }
 
 /// Counts a failure when it is dropped.

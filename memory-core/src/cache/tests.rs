@@ -11,7 +11,7 @@ use std::{
 use tokio::{sync::Notify, task::yield_now, time::timeout};
 
 use super::{
-    FmCache, Job, Turn,
+    FmCache, Job, Limits, Turn,
     outcome::{Computed, Face, MemoryOnly, Share, Verdict},
 };
 use crate::{
@@ -40,6 +40,10 @@ impl Share<Mine> for Alone {
     fn failure(self, (): &()) -> Mine {
         Mine
     }
+
+    fn ours(self) -> Option<fn(FmError) -> Mine> {
+        None
+    }
 }
 
 fn key() -> Key {
@@ -47,7 +51,7 @@ fn key() -> Key {
 }
 
 fn job<T, X>(cache: &FmCache, face: X) -> Job<Computed<T, Mine>, X, Alone> {
-    Job { cache: cache.clone(), key: key(), shape: Computed::new(), face, share: Alone }
+    Job { cache: cache.clone(), key: key(), shape: Computed::new(), face, share: Alone, limits: Limits::default() }
 }
 
 async fn call<T, X>(cache: &FmCache, face: X, body: impl Future<Output = Result<T, Mine>>) -> Result<T, Mine>
@@ -58,7 +62,7 @@ where
     let job = job(cache, face);
     match job.turn().await {
         Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => job.run_here(leading, |_| Verdict::keep(), || body).await,
+        Turn::Lead(leading) => job.run_here(leading, || (|_: &_| Verdict::keep(), || body)).await,
         Turn::Bypass => job.bypass(|| body).await,
     }
 }

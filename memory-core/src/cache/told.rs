@@ -22,6 +22,8 @@ pub(crate) enum Topic {
     Expiry,
     /// A synchronous function on a shared store.
     Blocking,
+    /// A timeout is no length of time.
+    Limit,
 }
 
 /// Subjects remembered at most; beyond it nothing new is said, so that nobody can fill memory or the log.

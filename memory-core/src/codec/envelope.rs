@@ -26,11 +26,16 @@ const FIELDS: usize = 44;
 const CHECKSUM: usize = 48;
 const HEADER: usize = 56;
 
-/// The field that holds the name of the value's type.
+/// The fields: the name of the value's type, and lengths of time as [`Meta`] has them.
 const TYPE_NAME: u8 = 1;
+const STALE_WHILE_REVALIDATE: u8 = 2;
+const STALE_IF_ERROR: u8 = 3;
+const BRIDGES: u8 = 4;
+const DUE: u8 = 5;
+const RESTS: u8 = 6;
 
 /// What an envelope says about its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Meta<'a> {
     /// Of the key that the value belongs to.
     pub fingerprint: [u8; 16],
@@ -42,6 +47,16 @@ pub struct Meta<'a> {
     pub fresh_ms: Option<u64>,
     /// How long after the last read it stays fresh, in ms, where it has such a limit.
     pub idle_ms: Option<u64>,
+    /// For how long after its expiry it is answered while it is refreshed, in ms.
+    pub stale_while_revalidate_ms: Option<u64>,
+    /// For how long after its expiry it is answered when its refresh fails, in ms.
+    pub stale_if_error_ms: Option<u64>,
+    /// For how long after its expiry it is answered when its refresh takes too long, in ms.
+    pub bridges_ms: Option<u64>,
+    /// How long after its birth a read has it refreshed, in ms.
+    pub due_ms: Option<u64>,
+    /// For how long after its birth nobody is asked to refresh it, in ms: a refresh has failed.
+    pub rests_ms: Option<u64>,
 }
 
 /// Why bytes from a store are not the value that was asked for: always a miss.
@@ -73,22 +88,42 @@ impl Damage {
 
 /// The envelope up to the value, not sealed yet.
 pub(super) fn begin(meta: &Meta<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEADER + 8 + meta.type_name.len() + 64);
+    let mut out = Vec::with_capacity(HEADER + meta.type_name.len() + 128);
     out.extend_from_slice(&MAGIC);
     out.push(VERSION);
     out.extend_from_slice(&meta.fingerprint);
     for number in [meta.born_ms, meta.fresh_ms.unwrap_or(u64::MAX), meta.idle_ms.unwrap_or(u64::MAX)] {
         out.extend_from_slice(&number.to_le_bytes());
     }
-    let name = meta.type_name.as_bytes();
-    // The name of a type never comes near 4 GiB.
-    let length = u32::try_from(name.len()).unwrap_or(0);
-    out.extend_from_slice(&(5 + length).to_le_bytes());
-    out.extend_from_slice(&[0; 8]);
-    out.push(TYPE_NAME);
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(&name[..length as usize]);
+    let start = out.len();
+    out.extend_from_slice(&[0; 12]);
+    field(&mut out, TYPE_NAME, meta.type_name.as_bytes());
+    for (id, length) in lengths(meta) {
+        if let Some(ms) = length {
+            field(&mut out, id, &ms.to_le_bytes());
+        }
+    }
+    // The fields never come near 4 GiB.
+    let fields = u32::try_from(out.len() - start - 12).unwrap_or(0);
+    out[start..start + 4].copy_from_slice(&fields.to_le_bytes());
     out
+}
+
+fn field(out: &mut Vec<u8>, id: u8, bytes: &[u8]) {
+    let length = u32::try_from(bytes.len()).unwrap_or(0);
+    out.push(id);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&bytes[..length as usize]);
+}
+
+fn lengths(meta: &Meta<'_>) -> [(u8, Option<u64>); 5] {
+    [
+        (STALE_WHILE_REVALIDATE, meta.stale_while_revalidate_ms),
+        (STALE_IF_ERROR, meta.stale_if_error_ms),
+        (BRIDGES, meta.bridges_ms),
+        (DUE, meta.due_ms),
+        (RESTS, meta.rests_ms),
+    ]
 }
 
 /// Writes the checksum.
@@ -115,13 +150,14 @@ pub(crate) fn open<'a>(bytes: &'a [u8], fingerprint: &[u8; 16]) -> Result<(Meta<
     }
     let length = u32::from_le_bytes(array(header, FIELDS));
     let (fields, body) = rest.split_at_checked(length as usize).ok_or(Damage::Checksum)?;
-    let meta = Meta {
+    let mut meta = Meta {
         fingerprint: *fingerprint,
-        type_name: type_name(fields).ok_or(Damage::Checksum)?,
         born_ms: u64::from_le_bytes(array(header, BORN)),
         fresh_ms: limit(array(header, FRESH)),
         idle_ms: limit(array(header, IDLE)),
+        ..Meta::default()
     };
+    read_fields(&mut meta, fields).ok_or(Damage::Checksum)?;
     Ok((meta, body))
 }
 
@@ -134,15 +170,22 @@ fn array<const N: usize>(bytes: &[u8], start: usize) -> [u8; N] {
     bytes.get(start..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
 }
 
-fn type_name(mut fields: &[u8]) -> Option<&str> {
+fn read_fields<'a>(meta: &mut Meta<'a>, mut fields: &'a [u8]) -> Option<()> {
     while let Some((head, rest)) = fields.split_at_checked(5) {
         let (field, rest) = rest.split_at_checked(u32::from_le_bytes(array(head, 1)) as usize)?;
-        if head[0] == TYPE_NAME {
-            return std::str::from_utf8(field).ok();
+        let length = || Some(u64::from_le_bytes(field.try_into().ok()?));
+        match head[0] {
+            TYPE_NAME => meta.type_name = std::str::from_utf8(field).ok()?,
+            STALE_WHILE_REVALIDATE => meta.stale_while_revalidate_ms = Some(length()?),
+            STALE_IF_ERROR => meta.stale_if_error_ms = Some(length()?),
+            BRIDGES => meta.bridges_ms = Some(length()?),
+            DUE => meta.due_ms = Some(length()?),
+            RESTS => meta.rests_ms = Some(length()?),
+            _ => {}
         }
         fields = rest;
     }
-    None
+    (!meta.type_name.is_empty()).then_some(())
 }
 
 fn checksum(envelope: &[u8]) -> [u8; 8] {

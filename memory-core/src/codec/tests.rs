@@ -16,6 +16,7 @@ fn meta<T>(_: &T) -> Meta<'static> {
         born_ms: 1_700_000_000_000,
         fresh_ms: Some(60_000),
         idle_ms: None,
+        ..Meta::default()
     }
 }
 
@@ -97,7 +98,16 @@ fn an_envelope_keeps_what_is_said_about_the_value() {
         (meta.born_ms, meta.fresh_ms, meta.idle_ms, meta.type_name),
         (1_700_000_000_000, Some(60_000), None, "u8")
     );
-    let forever = Meta { fresh_ms: None, idle_ms: Some(1), ..meta };
+    let forever = Meta {
+        fresh_ms: None,
+        idle_ms: Some(1),
+        stale_while_revalidate_ms: Some(2),
+        stale_if_error_ms: Some(3),
+        bridges_ms: Some(4),
+        due_ms: Some(5),
+        rests_ms: Some(u64::MAX),
+        ..meta
+    };
     let bytes = encode(&forever, &7u8).unwrap();
     assert_eq!(open(&bytes, &KEY).unwrap().0, forever);
 }

@@ -117,6 +117,40 @@ impl<K, V: ?Sized> Flights<K, V> {
         }
     }
 
+    /// Does something while no run of the key can begin, end or be detached.
+    ///
+    /// `then` runs under a lock: it has to be short and must not come back here.
+    pub(crate) fn locked<R>(&self, key: &impl Lookup<K>, then: impl FnOnce() -> R) -> R {
+        let _table = lock(&self.0.shard(key.hash()).table);
+        then()
+    }
+
+    /// Leads a run if there is none for `key`.
+    pub(crate) fn lead_if_idle(&self, key: &impl Lookup<K>) -> Option<Lead<K, V>> {
+        let hash = key.hash();
+        let mut table = lock(&self.0.shard(hash).table);
+        match table.entry(hash, |run| run.is(hash, key), |run| run.hash()) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(slot) => {
+                let lead = Lead::start(&self.0, hash, key.to_key(), None);
+                slot.insert(Arc::clone(lead.run()));
+                Some(lead)
+            }
+        }
+    }
+
+    /// Detaches the run under way for `key` if it is this one.
+    pub(crate) fn retire(&self, key: &impl Lookup<K>, run: RunId) {
+        let hash = key.hash();
+        let mut table = lock(&self.0.shard(hash).table);
+        let detached = match table.entry(hash, |run| run.is(hash, key), |run| run.hash()) {
+            Entry::Occupied(slot) if slot.get().id() == run => Some(slot.remove().0),
+            _ => None,
+        };
+        drop(table);
+        drop(detached);
+    }
+
     /// Leads a run of its own and detaches one under way: that one may no longer store.
     pub(crate) fn supersede(&self, key: &impl Lookup<K>, within: Option<RunId>) -> Lead<K, V> {
         let hash = key.hash();

@@ -1,8 +1,8 @@
 //! Which names an expression mentions, without resolving it.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Group, TokenStream, TokenTree};
 use syn::{
-    Expr,
+    Expr, Ident,
     visit::{self, Visit},
 };
 
@@ -79,6 +79,23 @@ fn in_tokens(tokens: &TokenStream, name: &str) -> bool {
         TokenTree::Group(group) => in_tokens(&group.stream(), name),
         TokenTree::Literal(literal) => captures(&literal.to_string(), name),
     })
+}
+
+/// An expression with another variable in the place of `self`, which can't be bound again.
+pub(crate) fn with_self_as(name: &Ident, expression: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = expression.into_iter().collect();
+    let renamed = tokens.iter().enumerate().map(|(at, token)| match token {
+        TokenTree::Ident(ident) if ident == "self" && is_variable(&tokens, at) => {
+            TokenTree::Ident(Ident::new(&name.to_string(), name.span().located_at(ident.span())))
+        }
+        TokenTree::Group(group) => {
+            let mut renamed = Group::new(group.delimiter(), with_self_as(name, group.stream()));
+            renamed.set_span(group.span());
+            TokenTree::Group(renamed)
+        }
+        _ => token.clone(),
+    });
+    renamed.collect()
 }
 
 fn is_variable(tokens: &[TokenTree], at: usize) -> bool {

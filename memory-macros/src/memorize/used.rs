@@ -35,18 +35,7 @@ fn has_inner_attribute(body: &TokenStream) -> bool {
 impl Config {
     /// The expressions that may mention arguments.
     fn expressions(&self) -> Vec<TokenStream> {
-        let plain = [&self.key, &self.cache_if, &self.idle, &self.jitter, &self.refresh_if, &self.cache];
-        let kept = [&self.cache_none, &self.cache_err].map(|kept| kept.as_ref().and_then(|kept| kept.life.as_ref()));
-        let expire = self.expire.as_ref().map(|life| match life {
-            super::validate::Life::Value(expr) => expr.to_token_stream(),
-            super::validate::Life::Returned(closure) => closure.to_token_stream(),
-        });
-        plain
-            .into_iter()
-            .flatten()
-            .chain(kept.into_iter().flatten())
-            .map(ToTokens::to_token_stream)
-            .chain(expire)
-            .collect()
+        let asked_before = [&self.key, &self.refresh_if, &self.cache];
+        asked_before.into_iter().flatten().map(ToTokens::to_token_stream).chain(self.judging()).collect()
     }
 }

@@ -121,6 +121,17 @@ impl Config {
         (config, options.into_errors())
     }
 
+    /// The expressions that are asked about the returned value. They become the fields of one `Verdict`.
+    pub(crate) fn judging(&self) -> Vec<TokenStream> {
+        let expire = self.expire.as_ref().map(|life| match life {
+            Life::Value(expr) => expr.to_token_stream(),
+            Life::Returned(closure) => closure.to_token_stream(),
+        });
+        let kept = [&self.cache_none, &self.cache_err].into_iter().flatten().filter_map(|kept| kept.life.as_ref());
+        let rest = [&self.cache_if, &self.jitter, &self.idle].into_iter().flatten();
+        expire.into_iter().chain(kept.chain(rest).map(ToTokens::to_token_stream)).collect()
+    }
+
     fn read_key(&mut self, options: &mut Options, params: &Params, absent: &[Ident]) {
         let key = options.take("key");
         let skip = options.take("skip");

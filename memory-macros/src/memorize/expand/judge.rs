@@ -1,25 +1,48 @@
 //! What becomes of a returned value, decided on a miss.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Expr;
+use syn::{Expr, Ident};
 
-use super::{Expansion, mentions_param, operand, site, site_at};
+use super::{Expansion, mentioned_names, mentions_param, operand, site, site_at};
 use crate::memorize::{
-    mentions::mentions,
-    params::Param,
+    mentions::{mentions, with_self_as},
+    params::{Param, Pass},
     validate::{Kept, Life},
 };
 
 impl Expansion<'_> {
-    /// What judges a returned value: a function, or a closure where an argument is mentioned.
+    /// What judges a value at once, while the arguments are at hand: a function, or a closure where it mentions any.
     pub(super) fn judge(&self) -> TokenStream {
+        if !self.judge_is_closure() {
+            return self.judge_without_arguments();
+        }
+        self.judge_closure(&self.bind(&self.judge_tokens()), &TokenStream::new(), &self.verdict())
+    }
+
+    /// What judges the value that a run returns: as the other, but of arguments that have gone to the body it keeps copies.
+    pub(super) fn judge_of_run(&self) -> TokenStream {
+        if !self.judge_is_closure() {
+            return self.judge_without_arguments();
+        }
+        let tokens = self.judge_tokens();
+        let mentioned = self.params.list.iter().filter(|param| mentions_param(&tokens, param));
+        let (kept, bound): (TokenStream, TokenStream) = mentioned.map(|param| self.keep(param, &tokens)).unzip();
+        match self.params.receiver.as_ref().filter(|_| mentions(&tokens, "self") && !self.self_is_reference()) {
+            None => self.judge_closure(&kept, &bound, &self.verdict()),
+            Some(receiver) => {
+                let copy = Ident::new("__fm_self", site());
+                let value = self.copy(receiver.self_token.span, &receiver.self_token.to_token_stream());
+                let kept = quote_spanned!(site()=> #kept let #copy = #value;);
+                self.judge_closure(&kept, &bound, &with_self_as(&copy, self.verdict()))
+            }
+        }
+    }
+
+    fn judge_without_arguments(&self) -> TokenStream {
         let private = &self.private;
         if !self.has_judge() {
             return quote_spanned!(site()=> #private::keep);
-        }
-        if self.judge_is_closure() {
-            return self.judge_closure();
         }
         if matches!(self.host, super::Host::Inline) {
             let verdict = self.verdict();
@@ -31,17 +54,67 @@ impl Expansion<'_> {
         quote_spanned!(site()=> #judge #turbofish)
     }
 
-    // Output: { let id = ..; move |returned: &R| { .. } }
-    fn judge_closure(&self) -> TokenStream {
+    // Output: { use probes::*; let id = ..; move |returned: &R| { let id = ..; { .. } } }
+    fn judge_closure(&self, outside: &TokenStream, inside: &TokenStream, verdict: &TokenStream) -> TokenStream {
         let private = &self.private;
         let returned = &self.returned;
-        let bound = self.bind(&self.judge_tokens());
-        let verdict = self.verdict();
         quote_spanned! {site()=> {
             #[allow(unused_imports)]
             use #private::probes::*;
-            #bound
-            move |__fm_returned: &#returned| #verdict
+            #outside
+            move |__fm_returned: &#returned| { #inside #verdict }
+        }}
+    }
+
+    /// What the judge of a run keeps of a parameter, and how it binds the names that the parameter binds.
+    fn keep(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
+        match param.pass {
+            Pass::Reference(_) if self.in_place => (self.bind_param(param, tokens), TokenStream::new()),
+            Pass::Move | Pass::Borrowed => self.keep_names(param, tokens),
+            _ if self.in_place => self.keep_names(param, tokens),
+            _ => self.keep_whole(param, tokens),
+        }
+    }
+
+    // Input:  Path(id): Path<u64>
+    // Output: let Path(id) = &arg0; let id = copy(id); .. let id = (&Bind(&id)).bind();
+    fn keep_names(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
+        let private = &self.private;
+        let ident = &param.ident;
+        let names = mentioned_names(param, tokens);
+        let matched = param.match_reference(&quote_spanned!(site()=> &#ident));
+        let copies = names.iter().map(|name| self.copy(param.span(), &quote!(*#name)));
+        let kept = quote_spanned! {site()=>
+            #[allow(unused_variables, clippy::needless_borrowed_reference)]
+            #matched
+            #(let #names = #copies;)*
+        };
+        let bound =
+            quote_spanned!(site()=> #(#[allow(unused_variables)] let #names = (&#private::Bind(&#names)).bind();)*);
+        (kept, bound)
+    }
+
+    // Input:  name: &str
+    // Output: let name = name.to_owned(); .. let name = Borrow::<str>::borrow(&name);
+    /// A borrowed argument of a body that runs in a task of its own, kept as the task keeps it.
+    fn keep_whole(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
+        let private = &self.private;
+        let ident = &param.ident;
+        let owned = match param.pass {
+            Pass::Cow(_) => quote_spanned!(site()=> #private::std::clone::Clone::clone(&#ident).into_owned()),
+            _ => self.owned(param),
+        };
+        let (argument, bound) = (self.task_argument(param), self.bind_param(param, tokens));
+        (quote_spanned!(site()=> let #ident = #owned;), quote_spanned!(site()=> let #ident = #argument; #bound))
+    }
+
+    fn copy(&self, span: Span, place: &TokenStream) -> TokenStream {
+        let private = &self.private;
+        quote_spanned! {site_at(span)=> {
+            let __fm_mention = #private::Mention(&#place);
+            let __fm_way = (&__fm_mention).way();
+            #private::mentionable(__fm_mention, __fm_way);
+            __fm_way.copy(__fm_mention)
         }}
     }
 
@@ -70,15 +143,7 @@ impl Expansion<'_> {
 
     /// All that was said, as one expression.
     fn judge_tokens(&self) -> TokenStream {
-        let config = self.config;
-        let expire = config.expire.as_ref().map(|life| match life {
-            Life::Value(expr) => expr.to_token_stream(),
-            Life::Returned(closure) => closure.to_token_stream(),
-        });
-        let kept = [&config.cache_none, &config.cache_err].into_iter().flatten();
-        let own = kept.filter_map(|kept| kept.life.as_ref());
-        let rest = [&config.cache_if, &config.jitter, &config.idle].into_iter().flatten();
-        let all: Vec<TokenStream> = expire.into_iter().chain(own.chain(rest).map(ToTokens::to_token_stream)).collect();
+        let all = self.config.judging();
         if all.is_empty() { TokenStream::new() } else { quote!((#(#all,)*)) }
     }
 

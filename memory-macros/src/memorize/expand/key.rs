@@ -2,10 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote_spanned};
-use syn::{Expr, GenericParam, Ident, spanned::Spanned};
+use syn::{Expr, GenericParam, spanned::Spanned};
 
-use super::{Expansion, Param, mentions_param, operand, site, site_at};
-use crate::memorize::mentions::mentions;
+use super::{Expansion, Param, mentioned_names, mentions_param, operand, site, site_at};
 
 impl Expansion<'_> {
     /// The key of a call whose arguments are at hand under the names of the parameters.
@@ -95,10 +94,10 @@ impl Expansion<'_> {
         mentioned.map(|param| self.bind_param(param, tokens)).collect()
     }
 
-    fn bind_param(&self, param: &Param, tokens: &TokenStream) -> TokenStream {
+    pub(super) fn bind_param(&self, param: &Param, tokens: &TokenStream) -> TokenStream {
         let private = &self.private;
         let ident = &param.ident;
-        let used: Vec<&Ident> = param.names.iter().filter(|name| mentions(tokens, &name.to_string())).collect();
+        let used = mentioned_names(param, tokens);
         let matched = param.match_reference(&quote_spanned!(site()=> &#ident));
         quote_spanned! {site()=>
             #[allow(unused_variables, clippy::needless_borrowed_reference)]

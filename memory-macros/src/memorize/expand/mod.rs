@@ -27,6 +27,7 @@ pub(crate) struct Expansion<'a> {
     flavor: Flavor,
     returned: Type,
     host: Host,
+    /// The body runs in the caller's task or thread.
     in_place: bool,
     /// The path of the generated code's helpers.
     private: TokenStream,
@@ -46,11 +47,12 @@ impl<'a> Expansion<'a> {
     /// Prepares the expansion.
     pub(crate) fn new(function: &'a Function, params: &'a Params, config: &'a Config) -> syn::Result<Self> {
         let krate = &config.krate;
+        let flavor = function.flavor();
         Ok(Self {
-            flavor: function.flavor(),
+            flavor,
             returned: function.returned(),
             host: host(function, config)?,
-            in_place: config.in_place || !params.can_be_owned(),
+            in_place: config.in_place || flavor == Flavor::Sync || !params.can_be_owned(),
             private: quote!(#krate::__private),
             function,
             params,
@@ -186,7 +188,12 @@ fn named_generics(generics: &Generics) -> impl Iterator<Item = &Ident> {
 }
 
 fn mentions_param(tokens: &TokenStream, param: &Param) -> bool {
-    param.names.iter().any(|name| mentions(tokens, &name.to_string()))
+    !mentioned_names(param, tokens).is_empty()
+}
+
+/// Those of the names that a parameter's pattern binds which are mentioned.
+fn mentioned_names<'p>(param: &'p Param, tokens: &TokenStream) -> Vec<&'p Ident> {
+    param.names.iter().filter(|name| mentions(tokens, &name.to_string())).collect()
 }
 
 /// Generated code: its variables are out of the user's sight, its items are not.

@@ -115,7 +115,7 @@ impl Expansion<'_> {
             let __fm_stored = __fm_layers.stored();
             let __fm_way = (#asked __fm_stored).way();
             #checked
-            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&__fm_layers.failure()).share())
+            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&&__fm_layers.failure()).share())
         }
     }
 
@@ -197,7 +197,8 @@ impl Expansion<'_> {
         }
     }
 
-    fn task_argument(&self, param: &Param) -> TokenStream {
+    /// An argument as the body takes it, from what a task owns.
+    pub(super) fn task_argument(&self, param: &Param) -> TokenStream {
         let private = &self.private;
         let ident = &param.ident;
         let borrow = |inner: &Type| quote_spanned!(site()=> #private::std::borrow::Borrow::<#inner>::borrow);

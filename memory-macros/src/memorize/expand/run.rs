@@ -15,11 +15,11 @@ pub(super) enum Mode {
 }
 
 impl Expansion<'_> {
-    // Output: let key = ..; detached(call(plan, cache, key, refresh), judge, move || get_user::__fm_task(id)).await
+    // Output: let key = ..; detached(call(plan, cache, key, refresh), move || (judge, move || get_user::__fm_task(id))).await
     pub(super) fn run(&self, cache: &Cache, mode: Mode) -> TokenStream {
         let private = &self.private;
         let proofs = self.proofs();
-        let (plan, key, judge, start) = (self.plan(), self.key(), self.judge(), self.start());
+        let (plan, key, judge, start) = (self.plan(), self.key(), self.judge_of_run(), self.start());
         let refresh = self.refresh(mode);
         let engine = self.engine(mode);
         let Cache { before, value } = cache;
@@ -31,7 +31,7 @@ impl Expansion<'_> {
             #before
             let __fm_key = #key;
             let __fm_refresh: #private::std::primitive::bool = #refresh;
-            #private::#engine(#private::call(#plan, #value, __fm_key, __fm_refresh), #judge, #start)#awaited
+            #private::#engine(#private::call(#plan, #value, __fm_key, __fm_refresh), move || (#judge, #start))#awaited
         }
     }
 
@@ -112,7 +112,8 @@ impl Expansion<'_> {
         quote_spanned!(site()=> move || { #probes #task #turbofish (#(#arguments),*) })
     }
 
-    fn owned(&self, param: &Param) -> TokenStream {
+    /// An argument as a task can own it.
+    pub(super) fn owned(&self, param: &Param) -> TokenStream {
         let private = &self.private;
         let ident = &param.ident;
         let owned = |value: TokenStream, ty: &Type| {

@@ -1,0 +1,131 @@
+//! Looking into memory.
+
+use std::{
+    any::{Any, type_name},
+    sync::Arc,
+};
+
+use super::{
+    Core,
+    report::{FmTier, Provenance},
+};
+use crate::{
+    entry::{Entry, Standing},
+    key::KeyRef,
+    time::Tick,
+};
+
+/// What a look into memory found.
+pub(crate) enum Look<R> {
+    /// What became of the value.
+    Value(R),
+    /// A value of another type, by the name of its type.
+    OtherType { stored: &'static str },
+    /// Nothing that will do.
+    Nothing,
+}
+
+/// What a call finds in memory.
+pub(crate) enum Hit<R> {
+    /// The answer.
+    Answer(R),
+    /// The answer, which wants to be refreshed.
+    Due(R),
+    /// Nothing to answer with.
+    Nothing,
+}
+
+impl<R> Look<R> {
+    pub(crate) fn value(self) -> Option<R> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::OtherType { .. } | Self::Nothing => None,
+        }
+    }
+}
+
+impl Core {
+    /// Answers from memory, and counts it.
+    #[inline]
+    pub(crate) fn hit<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Hit<R> {
+        let now = Tick::now();
+        let looked = self.look_at(
+            key,
+            now,
+            |entry| entry.standing(now).answers(),
+            |entry, value| {
+                let what = Provenance::of_entry(entry, FmTier::Memory, now);
+                (see(value), what, entry.standing(now).is_due())
+            },
+        );
+        match looked {
+            Look::Value((seen, what, is_due)) => {
+                self.note(key, what);
+                if is_due { Hit::Due(seen) } else { Hit::Answer(seen) }
+            }
+            Look::OtherType { stored } => {
+                self.warn_of_type(key, stored, type_name::<T>());
+                Hit::Nothing
+            }
+            Look::Nothing => Hit::Nothing,
+        }
+    }
+
+    /// Shows the value under `key` to `see`, when it is in memory, a `T`, and of a standing that `will_do`; counted nowhere.
+    pub(crate) fn look<T: Any, R>(
+        &self,
+        key: KeyRef<'_>,
+        will_do: impl FnOnce(Standing) -> bool,
+        see: impl FnOnce(&Entry, &T) -> R,
+    ) -> Look<R> {
+        let now = Tick::now();
+        self.look_at(key, now, |entry| will_do(entry.standing(now)), see)
+    }
+
+    /// The value in memory that may stand in for a failure.
+    pub(crate) fn excuse<T: Any + Clone>(&self, key: KeyRef<'_>, now: Tick) -> Option<(Arc<T>, Provenance)> {
+        let see =
+            |entry: &Entry, value: &T| (Arc::new(value.clone()), Provenance::of_entry(entry, FmTier::Memory, now));
+        self.look_at(key, now, |entry| entry.excuses(now), see).value()
+    }
+
+    /// Sees to it that no call asks for a refresh of what is in memory for a while.
+    pub(crate) fn rest(&self, key: KeyRef<'_>) {
+        if let Some(local) = &self.local {
+            let until = Tick::now().after(self.defaults.throttle);
+            local.visit(key, &mut |entry| entry.rest_until(until));
+        }
+    }
+
+    /// Whether nobody has invalidated the entry, as far as can be known at `now`.
+    pub(crate) fn is_valid(&self, entry: &Entry, now: Tick) -> bool {
+        !self.epochs.covers_entry(entry) && self.coherence.as_ref().is_none_or(|coherence| coherence.trusts(entry, now))
+    }
+
+    #[inline]
+    pub(super) fn look_at<T: Any, R>(
+        &self,
+        key: KeyRef<'_>,
+        now: Tick,
+        will_do: impl FnOnce(&Entry) -> bool,
+        see: impl FnOnce(&Entry, &T) -> R,
+    ) -> Look<R> {
+        let Some(local) = self.local.as_ref().filter(|_| !self.is_closed()) else { return Look::Nothing };
+        let mut ask = Some((will_do, see));
+        let mut look = Look::Nothing;
+        local.visit(key, &mut |entry| {
+            let Some((will_do, see)) = ask.take() else { return };
+            if !will_do(entry) || !self.is_valid(entry, now) {
+                return;
+            }
+            look = match entry.value.downcast_ref::<T>() {
+                Some(value) => {
+                    entry.touch(now);
+                    Look::Value(see(entry, value))
+                }
+                None => Look::OtherType { stored: entry.type_name },
+            };
+        });
+        look
+    }
+}
