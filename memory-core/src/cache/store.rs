@@ -101,6 +101,7 @@ impl Core {
     {
         let mut batch = Vec::with_capacity(writes.len());
         let mut outdated = Vec::new();
+        let mut here = Vec::with_capacity(writes.len());
         let mut failed = None;
         for Write { key, value, life, tags } in writes {
             let Some(life) = life.filter(|_| !self.is_closed()) else {
@@ -112,7 +113,7 @@ impl Core {
             let origin = self.origin_here(self.groups(key.as_key(), &tags), face.leaves_the_process());
             let remote = self.remote.as_ref();
             let write = remote.and_then(|remote| self.remote_write(&**remote, &key, face, &value, life, &origin));
-            self.write_local(&key, value, face, life, origin);
+            here.push((key.clone(), self.write_local(&key, value, face, life, origin)));
             match write {
                 Some(Ok(write)) => batch.push((key, write)),
                 Some(Err(error)) => {
@@ -126,6 +127,9 @@ impl Core {
         if let Some(remote) = &self.remote {
             failed = self.send(&**remote, batch, &mut outdated).await.err().or(failed);
             failed = self.forget(&**remote, &outdated).await.err().or(failed);
+            for (key, entry) in here {
+                self.insist(&key, &entry);
+            }
         }
         failed.filter(|_| strict).map_or(Ok(()), Err)
     }
@@ -143,7 +147,7 @@ impl Core {
             Ok(written) => {
                 for (key, written) in keys.into_iter().zip(written) {
                     self.count_written(key.as_key(), &[written]);
-                    if written == Written::TooLarge {
+                    if written != Written::Stored {
                         outdated.push(key);
                     }
                 }
@@ -191,7 +195,7 @@ impl Core {
         }
     }
 
-    fn write_local<T, X>(&self, key: &Key, value: Arc<T>, face: X, life: Life, origin: Origin)
+    fn write_local<T, X>(&self, key: &Key, value: Arc<T>, face: X, life: Life, origin: Origin) -> Arc<Entry>
     where
         T: Send + Sync + 'static,
         X: Face<T>,
@@ -200,12 +204,27 @@ impl Core {
         self.changed();
         self.flights.invalidate(&key.as_key(), || {
             if let Some(local) = &self.local {
-                local.insert(key.clone(), entry);
+                local.insert(key.clone(), entry.clone());
             }
         });
         if self.local.is_some() {
             self.counters(key.as_key()).stores.add_one();
         }
+        entry
+    }
+
+    /// Nothing but `entry`, which was written by hand, may be left here under `key`: what was read meanwhile may be what the
+    /// store had before.
+    fn insist(&self, key: &Key, entry: &Arc<Entry>) {
+        self.changed();
+        self.flights.invalidate(&key.as_key(), || {
+            let Some(local) = &self.local else { return };
+            let mut is_another = false;
+            local.visit(key.as_key(), &mut |there| is_another = !Arc::ptr_eq(there, entry));
+            if is_another {
+                local.remove(key.as_key());
+            }
+        });
     }
 
     /// A read under way must not keep what it finds.
@@ -302,7 +321,10 @@ impl Core {
     pub(crate) async fn remove(&self, key: KeyRef<'_>, strict: bool) -> Result<bool, FmError> {
         let was_here = self.remove_local(key);
         let Some(remote) = &self.remote else { return Ok(was_here) };
-        match remote.remove(&[self.remote_key(key)]).await {
+        let removed = remote.remove(&[self.remote_key(key)]).await;
+        // What was read meanwhile may be what the store had before.
+        self.remove_local(key);
+        match removed {
             Removed::Now(count) => Ok(was_here || count > 0),
             Removed::Queued(error) => {
                 self.count_error(key, "removal", &error);
@@ -327,7 +349,10 @@ impl Core {
     pub(crate) async fn clear(&self, group: &Group, strict: bool) -> Result<u64, FmError> {
         let went_here = self.clear_local(group);
         let Some(remote) = &self.remote else { return Ok(went_here) };
-        match remote.clear(group).await {
+        let removed = remote.clear(group).await;
+        // What was read meanwhile may be what the store had before.
+        self.clear_local(group);
+        match removed {
             Removed::Now(count) => Ok(count.max(went_here)),
             Removed::Queued(error) => {
                 self.stats.of(0).errors.add_one();
