@@ -11,9 +11,15 @@ fn first() {
     for seed in 0..n {
         match Simulation::new(seed).run() {
             Ok(report) => sum.add(&report),
-            Err(v) => { bad.entry(v.promise().to_owned()).or_insert_with(Vec::new).push((v.to_string().lines().count(), v)); }
+            Err(v) => {
+                bad.entry(v.promise().to_owned()).or_insert_with(Vec::new).push((v.to_string().lines().count(), v));
+            }
         }
     }
     println!("{sum:?} {:?}", start.elapsed());
-    for (p, mut v) in bad { println!("### {p}: {} {:?}", v.len(), v.iter().map(|v| v.1.seed()).take(30).collect::<Vec<_>>()); v.sort_by_key(|v| v.0); println!("{}", v[0].1); }
+    for (p, mut v) in bad {
+        println!("### {p}: {} {:?}", v.len(), v.iter().map(|v| v.1.seed()).take(30).collect::<Vec<_>>());
+        v.sort_by_key(|v| v.0);
+        println!("{}", v[0].1);
+    }
 }

@@ -1,10 +1,6 @@
 //! The bus: what the store tells its subscribers, and how that reaches them.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
@@ -71,8 +67,7 @@ impl Subscribers {
 pub(super) async fn listen(link: Arc<Link>, watcher: Arc<dyn Watcher>) {
     let mut first = true;
     while !link.is_over() {
-        let asker = link.asker();
-        if let Ok(stream) = link.ask(move |store| store.subscribers.add(&asker)).await {
+        if let Some(stream) = subscribe(&link).await {
             if first || link.bug() != Some(Bug::ReconnectIgnored) {
                 link.alive().await;
                 watcher.resync();
@@ -88,6 +83,15 @@ pub(super) async fn listen(link: Arc<Link>, watcher: Arc<dyn Watcher>) {
         }
         sleep(link.node.draw(Duration::from_millis(5)..Duration::from_millis(50))).await;
     }
+}
+
+/// A request that arrives when nobody waits for it any more subscribes nobody: its connection is gone.
+async fn subscribe(link: &Arc<Link>) -> Option<UnboundedReceiver<Told>> {
+    let asker = link.asker();
+    let wanted = Arc::new(());
+    let still_wanted = Arc::downgrade(&wanted);
+    let stream = link.ask(move |store| still_wanted.upgrade().map(|_| store.subscribers.add(&asker))).await;
+    stream.ok().flatten()
 }
 
 async fn ask_for_marks(link: Arc<Link>) {

@@ -17,8 +17,8 @@ use std::{
     time::Duration,
 };
 
-use self::store::Store;
 pub use self::node::{Partition, SimNode};
+use self::store::Store;
 pub(super) use self::{link::operation, node::between};
 use super::sim::history::Recorder;
 use crate::sync::lock;

@@ -52,7 +52,13 @@ impl RemoteTier for SimTier {
                 return Ok(self.write_behind(writes));
             }
             let _flight = self.flight(writes.iter().map(|write| &write.key));
-            store(&self.link, writes.to_vec()).await
+            if writes.iter().all(|write| write.stamp.is_some()) {
+                return store(&self.link, writes.to_vec()).await;
+            }
+            // What is written by hand happens, or is taken back, also when the caller goes away.
+            let (link, writes, operation) = (Arc::clone(&self.link), writes.to_vec(), Link::operation());
+            let storing = tokio::spawn(async move { store_by_hand(&link, writes, operation).await });
+            storing.await.unwrap_or_else(|_| Err(ended()))
         })
     }
 
@@ -120,6 +126,21 @@ impl SimTier {
     }
 }
 
+/// A write without a stamp is refused by nothing: as long as it may still take place, the store is not trusted, and then what
+/// it may have written is removed.
+async fn store_by_hand(
+    link: &Arc<Link>,
+    writes: Vec<RemoteWrite>,
+    operation: Option<u64>,
+) -> Result<Vec<Written>, FmError> {
+    let keys = writes.iter().filter(|write| write.stamp.is_none()).map(|write| write.key.clone()).collect();
+    let written = store(link, writes).await;
+    if written.is_err() {
+        link.queue(Removal::Keys(keys), operation);
+    }
+    written
+}
+
 async fn store(link: &Arc<Link>, writes: Vec<RemoteWrite>) -> Result<Vec<Written>, FmError> {
     link.ready().await?;
     let (asker, now_ms) = (link.asker(), link.now_ms());
@@ -154,9 +175,11 @@ fn settle(link: &Link, removed: Result<u64, FmError>, removal: Removal, operatio
 /// Runs a removal in a task of its own: it happens, or is queued, also when the caller goes away.
 async fn to_its_end(removal: impl Future<Output = Removed> + Send + 'static) -> Removed {
     match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => runtime.spawn(removal).await.unwrap_or_else(|_| {
-            Removed::Queued(FmError::new(Kind::Backend, "the runtime ended before the store had confirmed the removal"))
-        }),
+        Ok(runtime) => runtime.spawn(removal).await.unwrap_or_else(|_| Removed::Queued(ended())),
         Err(_) => removal.await,
     }
+}
+
+fn ended() -> FmError {
+    FmError::new(Kind::Backend, "the runtime ended before the store had answered")
 }

@@ -80,7 +80,7 @@ impl<'a> Checker<'a> {
             return Err(broken("no call is answered with another key's value", story(call, number), key));
         };
         if let Some(ended) = value.ended
-            && call.began.at > ended.at + self.plan.longest_life + CLOCKS
+            && call.began.at > ended.at + self.plan.longest_use() + CLOCKS
         {
             return Err(broken("no value outlives its expiry", story(call, number), key));
         }
@@ -105,8 +105,7 @@ impl<'a> Checker<'a> {
             false => self.holds_elsewhere(call, value, removal),
         };
         if broken_here {
-            let story =
-                format!("{}, whose run began before [{}] {}", story(call, number), removal.number, removal.act);
+            let story = format!("{}, whose run began before [{}] {}", story(call, number), removal.number, removal.act);
             return Err(broken(promise, story, Some(value.key.clone())));
         }
         Ok(())

@@ -77,7 +77,7 @@ impl Client {
     pub(super) async fn compute(&mut self, spot: &Spot) {
         let body = self.body(spot);
         let call = self.alive.cache.get_or_compute(spot.name.clone(), move || body.run());
-        let call = call.expire(self.life());
+        let call = call.expire(self.life()).tags(spot.tags.clone());
         let call = match &spot.namespace {
             Some(namespace) => call.namespace(namespace.clone()),
             None => call,
@@ -124,14 +124,15 @@ impl Client {
         self.world.change(|other| other.text == spot.text);
         let (number, strict) = (self.alive.recorder.number(), self.random.bool());
         let seen = Seen { value: number, version: self.world.version(&spot.text) };
-        let set = self.alive.cache.set(spot.name.clone(), seen).expire(self.life());
+        let set = self.alive.cache.set(spot.name.clone(), seen).expire(self.life()).tags(spot.tags.clone());
         let set = if strict { set.strict() } else { set };
         let set = match &spot.namespace {
             Some(namespace) => set.namespace(namespace.clone()),
             None => set,
         };
         let act = Act::Set { key: Arc::clone(&spot.text), strict };
-        self.perform_as(number, act, async move { set.await.map_or_else(|error| failed(&error), |()| Answer::Done) }).await;
+        self.perform_as(number, act, async move { set.await.map_or_else(|error| failed(&error), |()| Answer::Done) })
+            .await;
     }
 
     /// The database changes, and then what was read from it before is invalidated.
@@ -162,12 +163,20 @@ impl Client {
     }
 
     async fn clear(&mut self, act: Act, group: &Group, strict: bool) {
+        let cache = self.alive.cache.clone();
         let clear = match group {
-            Group::Namespace(name) => self.alive.cache.clear_namespace(name),
-            _ => self.alive.cache.clear(),
+            Group::Tag(tag) => return self.invalidate_tag(act, tag, strict).await,
+            Group::Namespace(name) => cache.clear_namespace(name),
+            Group::All => cache.clear(),
         };
         let clear = if strict { clear.strict() } else { clear };
         self.perform(act, async move { clear.await.map_or_else(|error| failed(&error), |_| Answer::Done) }).await;
+    }
+
+    async fn invalidate_tag(&mut self, act: Act, tag: &str, strict: bool) {
+        let invalidate = self.alive.cache.invalidate_tag(tag);
+        let invalidate = if strict { invalidate.strict() } else { invalidate };
+        self.perform(act, async move { invalidate.await.map_or_else(|error| failed(&error), |()| Answer::Done) }).await;
     }
 
     async fn perform(&mut self, act: Act, work: impl Future<Output = Answer>) {

@@ -71,8 +71,14 @@ pub(crate) enum Act {
     Compute(Text),
     Get(Text),
     /// By hand; the operation is also the number of the value.
-    Set { key: Text, strict: bool },
-    Invalidate { target: Target, strict: bool },
+    Set {
+        key: Text,
+        strict: bool,
+    },
+    Invalidate {
+        target: Target,
+        strict: bool,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +95,10 @@ pub(crate) enum Answer {
     /// The body failed.
     BodyFailed,
     /// The cache failed, and whether it said that it was the store.
-    CacheFailed { backend: bool, error: String },
+    CacheFailed {
+        backend: bool,
+        error: String,
+    },
     /// The client went away.
     GaveUp,
     /// It took too long.

@@ -13,6 +13,7 @@ use std::{ops::Range, sync::Arc, thread, time::Duration};
 
 use tokio::{task::JoinHandle, time::sleep};
 
+pub use self::report::{Report, Violation};
 use self::{
     check::Checker,
     client::Client,
@@ -20,7 +21,6 @@ use self::{
     plan::{PREFIX, Plan, Spot},
     world::World,
 };
-pub use self::report::{Report, Violation};
 use super::redis::{Bug, SimRedis};
 use crate::{backend::Prefix, error::FmError};
 
@@ -30,7 +30,7 @@ use crate::{backend::Prefix, error::FmError};
 ///
 /// # Default
 ///
-/// Three nodes with two clients each, four keys, 80 operations a node.
+/// Three nodes, four keys, 80 operations a node.
 ///
 /// # Examples
 ///
@@ -45,8 +45,9 @@ pub struct Simulation {
     seed: u64,
     nodes: usize,
     keys: usize,
-    clients: usize,
+    clients: Option<usize>,
     steps: usize,
+    memory: Option<bool>,
     skew: Duration,
     calm: bool,
     bug: Option<Bug>,
@@ -56,7 +57,7 @@ impl Simulation {
     /// The world of this seed.
     pub fn new(seed: u64) -> Self {
         let skew = Duration::from_millis(50);
-        Self { seed, nodes: 3, keys: 4, clients: 2, steps: 80, skew, calm: false, bug: None }
+        Self { seed, nodes: 3, keys: 4, clients: None, steps: 80, memory: None, skew, calm: false, bug: None }
     }
 
     /// How many processes share the store.
@@ -72,8 +73,22 @@ impl Simulation {
     }
 
     /// How many clients each process has, at the same time.
+    ///
+    /// # Default
+    ///
+    /// Two to six, by the seed.
     pub fn clients(mut self, clients: usize) -> Self {
-        self.clients = clients.max(1);
+        self.clients = Some(clients.max(1));
+        self
+    }
+
+    /// Whether processes keep copies in memory in front of the store, all or none of them.
+    ///
+    /// # Default
+    ///
+    /// Some do and some do not, by the seed.
+    pub fn two_tiers(mut self, two_tiers: bool) -> Self {
+        self.memory = Some(two_tiers);
         self
     }
 
@@ -158,14 +173,20 @@ impl Simulation {
         let milliseconds = |range: Range<u64>| Duration::from_millis(range.start)..Duration::from_millis(range.end);
         let mut most = |range: Range<u64>| random.u64(range);
         let (think, body, life) = (most(5..80), most(10..200), most(300..4000));
-        let (slow, failing, impatience, pace) = (most(0..20), most(0..20), most(0..30), most(20..400));
+        let (slow, failing, impatience, pace) =
+            (most(0..6).saturating_sub(3), most(0..20), most(0..30), most(20..2000));
+        let (clients, trust) = (most(2..7) as usize, most(150..1500));
+        let (answered_late, excused_late) = (most(0..500).saturating_sub(250), most(0..1000).saturating_sub(500));
+        let memory = (0..self.nodes).map(|_| self.memory.unwrap_or(most(0..3) > 0)).collect();
         Ok(Plan {
             spots: (0..self.keys).map(|number| Spot::new(number, &prefix)).collect(),
-            memory: vec![false; self.nodes],
-            clients: self.clients,
+            memory,
+            clients: self.clients.unwrap_or(clients),
             steps: self.steps,
-            trust: Duration::from_millis(500),
+            trust: Duration::from_millis(trust),
             longest_life: Duration::from_millis(life),
+            answered_late: Duration::from_millis(answered_late),
+            excused_late: Duration::from_millis(excused_late),
             think: milliseconds(0..think),
             body: milliseconds(0..body),
             failing_bodies: failing as f64 / 100.0,

@@ -30,6 +30,9 @@ pub(super) struct Plan {
     /// For how long a copy in memory is trusted while the bus is silent.
     pub(super) trust: Duration,
     pub(super) longest_life: Duration,
+    /// For how long past its expiry a value is answered while it is refreshed, and when its refresh fails.
+    pub(super) answered_late: Duration,
+    pub(super) excused_late: Duration,
     pub(super) think: Range<Duration>,
     pub(super) body: Range<Duration>,
     pub(super) failing_bodies: f64,
@@ -42,6 +45,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// For how long a value is of any use.
+    pub(super) fn longest_use(&self) -> Duration {
+        self.longest_life + self.answered_late.max(self.excused_late)
+    }
+
     pub(super) fn spot(&self, random: &mut fastrand::Rng) -> &Spot {
         &self.spots[random.usize(..self.spots.len())]
     }

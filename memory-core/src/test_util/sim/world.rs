@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    task::AbortHandle,
-    time::sleep,
-};
+use tokio::{task::AbortHandle, time::sleep};
 
 use super::{
     client::Client,
@@ -20,7 +17,7 @@ use super::{
     plan::{PREFIX, Plan},
 };
 use crate::{
-    FmCache,
+    FmCache, FmMemoryBackend,
     error::FmError,
     sync::lock,
     test_util::redis::{SimNode, SimRedis},
@@ -106,14 +103,24 @@ impl World {
         Ok(alive)
     }
 
-    fn cache(&self, node: &SimNode, _number: usize) -> Result<FmCache, FmError> {
-        FmCache::builder(node.clone()).prefix(PREFIX).build()
+    fn cache(&self, node: &SimNode, number: usize) -> Result<FmCache, FmError> {
+        let builder = match self.plan.keeps_in_memory(number) {
+            true => FmCache::builder(FmMemoryBackend::new()).l2(node.clone()).l1_trust(self.plan.trust),
+            false => FmCache::builder(node.clone()),
+        };
+        builder
+            .stale_while_revalidate(self.plan.answered_late)
+            .stale_if_error(self.plan.excused_late)
+            .stale_throttle(Duration::from_millis(100))
+            .prefix(PREFIX)
+            .build()
     }
 
     async fn work(self: &Arc<Self>, alive: &Alive, left: &Arc<AtomicUsize>) {
         let clients: Vec<_> = (0..self.plan.clients)
             .map(|number| {
-                let random = self.random(alive.process.node as u64, 1000 + u64::from(alive.process.life) * 50 + number as u64);
+                let random =
+                    self.random(alive.process.node as u64, 1000 + u64::from(alive.process.life) * 50 + number as u64);
                 tokio::spawn(Client::new(Arc::clone(self), alive.clone(), random).run(Arc::clone(left)))
             })
             .collect();
