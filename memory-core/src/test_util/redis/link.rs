@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until, timeout_at},
 };
 
@@ -56,7 +56,9 @@ pub(super) struct Link {
     pub(super) node: Arc<Node>,
     pub(super) number: u64,
     prefix: Arc<str>,
-    pub(super) phase: watch::Sender<Phase>,
+    phase: Mutex<Phase>,
+    /// The phase is another one. (A `watch` would wake in random order.)
+    turned: Notify,
     pub(super) condemned: Notify,
     state: Mutex<State>,
     closed: AtomicBool,
@@ -96,7 +98,8 @@ impl Link {
             number: node.number,
             prefix: prefix.plain().into(),
             node,
-            phase: watch::Sender::new(Phase::Idle),
+            phase: Mutex::new(Phase::Idle),
+            turned: Notify::new(),
             condemned: Notify::new(),
             state: Mutex::new(state),
             closed: AtomicBool::new(false),
@@ -122,7 +125,7 @@ impl Link {
 
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        self.phase.send_replace(Phase::Down);
+        self.turn(Phase::Down);
         self.condemned.notify_one();
     }
 
@@ -146,13 +149,24 @@ impl Link {
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), FmError> {
         self.alive().await;
         self.start()?;
-        let mut phase = self.phase.subscribe();
-        let settled = phase.wait_for(|phase| !matches!(phase, Phase::Idle | Phase::Starting));
-        let settled = tokio::time::timeout(PATIENCE, settled).await;
-        match settled {
-            Ok(Ok(phase)) if *phase == Phase::Up => Ok(()),
-            _ => Err(unreachable_store()),
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let turned = self.turned.notified();
+            match self.phase() {
+                Phase::Up => return Ok(()),
+                Phase::Down => return Err(unreachable_store()),
+                Phase::Idle | Phase::Starting => timeout_at(deadline, turned).await.map_err(|_| unreachable_store())?,
+            }
         }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        *lock(&self.phase)
+    }
+
+    pub(super) fn turn(&self, phase: Phase) {
+        *lock(&self.phase) = phase;
+        self.turned.notify_waiters();
     }
 
     /// One round trip, whatever is thought of the connection.
@@ -222,8 +236,8 @@ impl Link {
 
     /// Gives the connection up: the next one is used only after a replay.
     pub(super) fn condemn(&self) {
-        if *self.phase.borrow() == Phase::Up {
-            self.phase.send_replace(Phase::Down);
+        if self.phase() == Phase::Up {
+            self.turn(Phase::Down);
         }
         self.condemned.notify_one();
     }
@@ -251,7 +265,7 @@ impl Link {
         let state = lock(&self.state);
         let admitted = state.journal.is_empty() && !self.is_over();
         if admitted {
-            self.phase.send_replace(Phase::Up);
+            self.turn(Phase::Up);
         }
         admitted
     }
@@ -260,11 +274,11 @@ impl Link {
         if self.is_over() {
             return Err(FmError::new(Kind::Closed, "the cache was closed"));
         }
-        if *self.phase.borrow() != Phase::Idle {
+        if self.phase() != Phase::Idle {
             return Ok(());
         }
         let runtime = Handle::try_current().map_err(|_| unreachable_store())?;
-        self.phase.send_replace(Phase::Starting);
+        self.turn(Phase::Starting);
         runtime.spawn(reconnect::supervise(Arc::clone(self)));
         let watcher = lock(&self.state).watcher.take();
         if let Some(watcher) = watcher {

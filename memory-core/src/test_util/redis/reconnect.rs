@@ -22,7 +22,7 @@ pub(super) async fn supervise(link: Arc<Link>) {
         if admit(&link).await.is_ok() {
             watch_over(&link).await;
         }
-        link.phase.send_replace(Phase::Down);
+        link.turn(Phase::Down);
         sleep(link.node.draw(Duration::from_millis(20)..Duration::from_millis(200))).await;
     }
 }
@@ -47,7 +47,7 @@ async fn admit(link: &Arc<Link>) -> Result<(), FmError> {
 /// Until the connection is given up.
 async fn watch_over(link: &Arc<Link>) {
     let mut missed = 0;
-    while *link.phase.borrow() == Phase::Up {
+    while link.phase() == Phase::Up {
         if timeout(HEARTBEAT, link.condemned.notified()).await.is_ok() {
             continue;
         }
