@@ -120,6 +120,15 @@ impl FmRedisBackend {
         })
     }
 
+    /// Talks to one server as to a cluster, where keys lie on different nodes: for tests.
+    #[doc(hidden)]
+    pub fn spread(self) -> Self {
+        self.with(|settings| {
+            settings.spread = true;
+            Ok(())
+        })
+    }
+
     /// Applies one setting; the first one that is refused is reported when the cache is opened.
     fn with(mut self, set: impl FnOnce(&mut Settings) -> Result<(), FmError>) -> Self {
         self.settings = self.settings.and_then(|mut settings| set(&mut settings).map(|()| settings));

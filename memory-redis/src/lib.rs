@@ -31,38 +31,66 @@
 //!
 //! # In Redis
 //!
-//! Entries lie under readable names, such as `app-cache:shop::users::get_user:42`. Beside them lie generations, under
-//! `app-cache%gen…`: unique tokens that every invalidation changes. A value carries the generations it was made
-//! under; it is stored only if they still hold, and answered only if they do. So a run that was overtaken by an
-//! invalidation can't bring an old value back, and `clear()` takes effect at once, however long it takes to reclaim
-//! the space.
+//! | name | what |
+//! |---|---|
+//! | `app-cache:shop::users::get_user:42` | an entry, under a readable name |
+//! | `app-cache%gen:{app-cache:…}` | its generation, where it was removed or set by hand: for ten minutes |
+//! | `app-cache%lease:{app-cache:…}` | the process that refreshes it, while it does |
+//! | `{app-cache%gen}` | the clock of invalidations: it counts those of all groups |
+//! | `{app-cache%gen}*`, `{app-cache%gen}/reports`, `{app-cache%gen}#user:42` | when everything, a namespace, a tag was invalidated last |
+//!
+//! A value carries what the clock showed when its run began, and its tags. It is answered only if none of its groups
+//! was invalidated later. So a run that was overtaken by an invalidation can't bring an old value back; `clear()`
+//! takes effect at once, however long it takes to reclaim the space; and invalidating a tag costs one write, however many
+//! entries have it. Reading costs one round trip, and one more where what is found has tags. A tag is remembered for a
+//! day, or for as long as its longest-lived entry.
+//!
+//! # Between processes
+//!
+//! Each store, removal and invalidation is published on the channel `app-cache%bus` by the script that makes it. A process
+//! that keeps copies in memory hears it there, over a connection of its own, typically within a millisecond. It
+//! publishes a heartbeat to itself (`app-cache%bus:…`) every 500 ms: where that does not arrive, copies are no longer
+//! trusted, and the connection is made anew. What is changed past this crate is not heard of: `FLUSHALL`, `DEL`,
+//! eviction.
 //!
 //! # Limits
 //!
 //! The generation of a single key is remembered for ten minutes: a run that takes longer is answered to its callers
 //! and not stored. A write that reaches Redis more than 250 ms after it was sent is refused there: its caller has long
-//! been told that it failed. Under a maxmemory policy that evicts keys, a generation can be evicted early: that of a
-//! group takes everything made under it along, that of a single key is no longer there to refuse a run that was
-//! overtaken in the meantime.
+//! been told that it failed. Under a maxmemory policy that evicts keys, these can be evicted early: the clock takes
+//! everything along; a group what was made before the last invalidation of any group; the generation of a single key is
+//! no longer there to refuse a run that was overtaken in the meantime. A value that is the first one with a new tag is
+//! not stored when any group was invalidated during its run: it can't be told whether the tag was. An entry has at most
+//! 255 tags of 64 KiB in all.
 //!
-//! Needs Redis 5 or later; with ACLs, the commands `EVAL`, `EVALSHA`, `SCRIPT LOAD`, `MGET`, `SET`, `UNLINK`, `SCAN`,
-//! `PEXPIRE`, `PING` and `TIME`.
+//! Needs Redis 5 or later. With ACLs:
+//!
+//! ```text
+//! ~app-cache:* ~app-cache%* ~{app-cache%gen}* &app-cache%bus* +eval +evalsha +script|load +mget +set +unlink +scan
+//! +pexpire +pttl +ping +time +publish +subscribe
+//! ```
+//!
+//! Without the right to the channel, all works except that processes do not hear of each other's changes.
 //!
 //! # Rooms, ground floor first
 //!
-//! `generation`, `frame`, `names`, `life`: what lies in Redis. `clock`, `real_time`, `pace`: time. `link`: one
-//! connection. `scripts`, `scan`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `doubt`,
-//! `slot`, `supervisor`: which one is in use. `tier`, `backend`: the faces to the engine and to the user.
+//! `generation`, `moment`, `frame`, `names`, `life`, `message`: what lies in Redis. `clock`, `real_time`, `pace`: time.
+//! `link`: one connection. `scripts`, `scan`, `groups`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `doubt`,
+//! `slot`, `supervisor`: which one is in use. `bus`: what others change. `tier`, `backend`: the faces to the engine and to the user.
 
 mod backend;
+mod bus;
 mod clock;
 mod doubt;
 mod failure;
 mod frame;
 mod generation;
+mod groups;
 mod journal;
 mod life;
 mod link;
+mod message;
+mod moment;
 mod names;
 mod pace;
 mod read;

@@ -1,146 +1,49 @@
-//! Reading entries with the generations that guard them, in one round trip.
+//! Reading entries with what guards them: in one round trip, and one more where entries have tags.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use memory_core::{
     FmError,
-    backend::{Fetched, RemoteKey},
+    backend::{Fetched, Group, RemoteKey},
 };
 use redis::{Pipeline, Value};
 
 use crate::{
-    clock::millis,
     failure, frame,
-    generation::{Generation, Generations},
-    life,
+    generation::{Generation, Noted},
+    groups::{self, Groups},
     link::Link,
-    names::Names,
-    scripts::{self, Call},
+    moment::Moment,
     slot::Slot,
 };
 
 /// Reads keys; the answers are in the order of the keys.
 pub(crate) async fn read(slot: &Slot, link: &Link, keys: &[RemoteKey]) -> Result<Vec<Fetched>, FmError> {
     let read_ms = slot.clock.now_ms();
-    let mut groups = Groups::of(keys);
-    let mut values = mget(slot, link, &groups, keys).await?.into_iter();
-    groups.note(&mut values);
+    let mut groups = Groups::new();
+    let mut rows: Vec<Row<'_>> = keys.iter().map(|key| Row::of(slot, key, &mut groups)).collect();
+    first_look(slot, link, &mut groups, &mut rows).await?;
+    look_at_tags(slot, link, &mut groups, &mut rows).await?;
     groups.begin_missing(slot, link).await?;
-    let mut fetched = Vec::with_capacity(keys.len());
-    let mut foreign = false;
-    for key in keys {
-        let (entry, tombstone) = (values.next().unwrap_or_default(), values.next().unwrap_or_default());
-        let generations = groups.guarding(key, &tombstone, read_ms);
-        let held = held(entry, key, &generations);
-        foreign |= matches!(held, Held::Foreign);
-        let damaged = matches!(held, Held::Foreign | Held::Junk);
-        let payload = if let Held::Current(payload) = held { Some(payload) } else { None };
-        fetched.push(Fetched { payload, tags: Vec::new(), damaged, stamp: generations.to_stamp() });
-    }
-    if foreign {
+    if rows.iter().any(|row| matches!(row.held, Held::Foreign)) {
         prove(slot, link).await?;
     }
-    Ok(fetched)
+    Ok(rows.into_iter().map(|row| row.answer(&groups, read_ms)).collect())
 }
 
-/// The groups that the keys of one read are in: everything, and each of their namespaces once.
-struct Groups {
-    namespaces: Vec<Arc<str>>,
-    /// That of everything, then those of the namespaces.
-    generations: Vec<Generation>,
-}
-
-impl Groups {
-    fn of(keys: &[RemoteKey]) -> Self {
-        let mut namespaces: Vec<Arc<str>> = Vec::new();
-        for namespace in keys.iter().filter_map(|key| key.namespace.as_ref()) {
-            if !namespaces.contains(namespace) {
-                namespaces.push(Arc::clone(namespace));
-            }
-        }
-        Self { generations: vec![Generation::NONE; 1 + namespaces.len()], namespaces }
-    }
-
-    /// The names of the generations, in their order.
-    fn names(&self, names: &Names) -> Vec<String> {
-        let namespaces = self.namespaces.iter().map(|namespace| names.namespace(namespace));
-        std::iter::once(names.everything().to_owned()).chain(namespaces).collect()
-    }
-
-    fn note(&mut self, values: &mut impl Iterator<Item = Value>) {
-        for (known, value) in self.generations.iter_mut().zip(values) {
-            *known = generation(&value);
-        }
-    }
-
-    /// Begins the generations that Redis does not know (never used, evicted, flushed), so that none is ever "none":
-    /// what was stored under one that is lost can never be seen again.
-    async fn begin_missing(&mut self, slot: &Slot, link: &Link) -> Result<(), FmError> {
-        if !self.generations.iter().any(Generation::is_none) {
-            return Ok(());
-        }
-        let names = self.names(&slot.names);
-        let (missing, calls): (Vec<&mut Generation>, Vec<Call>) = self
-            .generations
-            .iter_mut()
-            .zip(names)
-            .filter(|(known, _)| known.is_none())
-            .map(|(known, name)| (known, begin(name)))
-            .unzip();
-        let answers = scripts::run(link, &calls, slot.settings.response_timeout).await?;
-        for (known, answer) in missing.into_iter().zip(answers) {
-            // A server that can't write now (full, read-only) leaves it at none: nothing can be stored or seen.
-            *known = generation(&answer);
-        }
-        Ok(())
-    }
-
-    fn guarding(&self, key: &RemoteKey, tombstone: &Value, read_ms: u64) -> Generations {
-        let place = key.namespace.as_ref().and_then(|name| self.namespaces.iter().position(|other| other == name));
-        Generations {
-            key: generation(tombstone),
-            everything: self.generations[0],
-            namespace: place.map_or(Generation::NONE, |at| self.generations[1 + at]),
-            read_ms,
-        }
-    }
-}
-
-fn begin(name: String) -> Call {
-    Call::new(&scripts::ENSURE)
-        .key(name)
-        .argument(Generation::fresh().as_bytes())
-        .argument(millis(life::LONGEST).to_string())
-}
-
-/// The generations of the groups, then each entry and its tombstone.
-async fn mget(slot: &Slot, link: &Link, groups: &Groups, keys: &[RemoteKey]) -> Result<Vec<Value>, FmError> {
-    let mut request = Pipeline::new();
-    request.cmd("MGET").arg(groups.names(&slot.names));
-    for key in keys {
-        request.arg(&*key.text).arg(slot.names.tombstone(&key.text));
-    }
-    let answers = link.ask(&request, slot.settings.response_timeout).await?;
-    let expected = groups.generations.len() + 2 * keys.len();
-    match answers.into_iter().next() {
-        Some(Value::Array(values)) if values.len() == expected => Ok(values),
-        Some(Value::ServerError(error)) => Err(failure::refused(&error)),
-        _ => Err(link.out_of_step()),
-    }
-}
-
-fn generation(value: &Value) -> Generation {
-    match value {
-        Value::BulkString(bytes) => Generation::from_bytes(bytes),
-        _ => Generation::NONE,
-    }
+/// One key of a read.
+struct Row<'a> {
+    key: &'a RemoteKey,
+    /// The places of the groups that guard it.
+    guards: Vec<usize>,
+    tombstone: Generation,
+    held: Held,
 }
 
 /// What lies under a key.
 enum Held {
-    /// A payload that may be answered.
-    Current(Vec<u8>),
-    /// Nothing, or something that was invalidated since it was stored.
+    Entry(Stored),
+    /// Nothing that we could read.
     Nothing,
     /// Something that we have not written, or not like this.
     Junk,
@@ -148,21 +51,111 @@ enum Held {
     Foreign,
 }
 
-fn held(entry: Value, key: &RemoteKey, generations: &Generations) -> Held {
+/// An entry, which may have been overtaken.
+struct Stored {
+    moment: Moment,
+    tags: Vec<Arc<str>>,
+    payload: Vec<u8>,
+}
+
+impl<'a> Row<'a> {
+    fn of(slot: &Slot, key: &'a RemoteKey, groups: &mut Groups) -> Self {
+        let guards = groups::of_key(key).map(|group| groups.add(slot, group, READ)).collect();
+        Self { key, guards, tombstone: Generation::NONE, held: Held::Nothing }
+    }
+
+    fn names(&self, slot: &Slot) -> Vec<String> {
+        vec![self.key.text.to_string(), slot.names.tombstone(&self.key.text)]
+    }
+
+    fn note(&mut self, values: Vec<Value>) {
+        let [entry, tombstone] = <[Value; 2]>::try_from(values).unwrap_or_default();
+        self.held = held(entry, self.key);
+        if let Value::BulkString(bytes) = tombstone {
+            self.tombstone = Generation::from_bytes(&bytes);
+        }
+    }
+
+    fn answer(self, groups: &Groups, read_ms: u64) -> Fetched {
+        let stamp = Noted { key: self.tombstone, clock: groups.clock(), read_ms }.to_stamp();
+        let damaged = matches!(self.held, Held::Foreign | Held::Junk);
+        match self.held {
+            Held::Entry(entry) if groups.admit(entry.moment, self.guards) => {
+                Fetched { payload: Some(entry.payload), tags: entry.tags, damaged, stamp }
+            }
+            _ => Fetched { payload: None, tags: Vec::new(), damaged, stamp },
+        }
+    }
+}
+
+/// A read does not know how long its entries live; what is begun by it is remembered for the shortest time.
+const READ: Option<Duration> = Some(Duration::ZERO);
+
+/// The clock and the groups that are known from the keys, then each entry and its tombstone.
+async fn first_look(slot: &Slot, link: &Link, groups: &mut Groups, rows: &mut [Row<'_>]) -> Result<(), FmError> {
+    let guards = std::iter::once(slot.names.clock()).chain(groups.names_from(0)).map(str::to_owned).collect();
+    let names = std::iter::once(guards).chain(rows.iter().map(|row| row.names(slot))).collect();
+    let mut found = look(slot, link, names).await?.into_iter();
+    if let Some([clock, known @ ..]) = found.next().as_deref() {
+        groups.note_clock(clock);
+        groups.note_from(0, known);
+    }
+    rows.iter_mut().zip(found).for_each(|(row, values)| row.note(values));
+    Ok(())
+}
+
+/// The tags of all entries together.
+async fn look_at_tags(slot: &Slot, link: &Link, groups: &mut Groups, rows: &mut [Row<'_>]) -> Result<(), FmError> {
+    let first = groups.len();
+    for row in rows {
+        let Held::Entry(entry) = &row.held else { continue };
+        row.guards.extend(entry.tags.iter().map(|tag| groups.add(slot, Group::Tag(Arc::clone(tag)), READ)));
+    }
+    let names: Vec<String> = groups.names_from(first).map(str::to_owned).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let found = look(slot, link, vec![names]).await?;
+    groups.note_from(first, found.iter().flatten());
+    Ok(())
+}
+
+/// What lies under names, in one round trip. Those of one list lie in one slot.
+async fn look(slot: &Slot, link: &Link, names: Vec<Vec<String>>) -> Result<Vec<Vec<Value>>, FmError> {
+    let lengths: Vec<usize> = names.iter().map(Vec::len).collect();
+    let lists = if slot.settings.spread { names } else { vec![names.concat()] };
+    let mut request = Pipeline::new();
+    for list in &lists {
+        request.cmd("MGET").arg(list);
+    }
+    let answers = link.ask(&request, slot.settings.response_timeout).await?;
+    let mut values = Vec::with_capacity(lengths.iter().sum());
+    for (list, answer) in lists.iter().zip(answers) {
+        match answer {
+            Value::Array(found) if found.len() == list.len() => values.extend(found),
+            Value::ServerError(error) => return Err(failure::refused(&error)),
+            _ => return Err(link.out_of_step()),
+        }
+    }
+    let mut values = values.into_iter();
+    Ok(lengths.into_iter().map(|length| values.by_ref().take(length).collect()).collect())
+}
+
+fn held(entry: Value, key: &RemoteKey) -> Held {
     // A key of another type than a string comes as nil, too.
     let Value::BulkString(mut bytes) = entry else { return Held::Nothing };
+    if frame::is_outdated(&bytes) {
+        return Held::Nothing;
+    }
     let Some(frame) = frame::parse(&bytes) else { return Held::Junk };
     if frame.key != key.text.as_bytes() {
         return Held::Foreign;
     }
-    let current = !generations.everything.is_none()
-        && frame.everything == generations.everything
-        && frame.namespace == generations.namespace;
-    if !current {
+    if frame.in_namespace != key.namespace.is_some() {
         return Held::Nothing;
     }
-    let header = bytes.len() - frame.payload.len();
-    Held::Current(bytes.split_off(header))
+    let (moment, tags, header) = (frame.moment, frame.tags, bytes.len() - frame.payload.len());
+    Held::Entry(Stored { moment, tags, payload: bytes.split_off(header) })
 }
 
 /// Another key's value has come: either it lies there (copied by somebody), or the answers of the connection are out

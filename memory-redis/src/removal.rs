@@ -8,12 +8,14 @@ use memory_core::{
 };
 
 use crate::{
-    clock::millis,
+    failure,
     generation::Generation,
     life,
     link::Link,
-    names::Names,
+    message,
+    moment::fresh_incarnation,
     scripts::{self, Call},
+    slot::Slot,
 };
 
 /// How many keys are removed in one step.
@@ -21,7 +23,7 @@ pub(crate) const STEP: usize = 500;
 
 /// Removes entries in one round trip and raises their generations; how many went.
 pub(crate) async fn remove(
-    names: &Names,
+    slot: &Slot,
     link: &Link,
     keys: impl Iterator<Item = &RemoteKey>,
     limit: Duration,
@@ -31,21 +33,28 @@ pub(crate) async fn remove(
         .map(|key| {
             Call::new(&scripts::REMOVE)
                 .key(key.text.as_bytes())
-                .key(names.tombstone(&key.text))
+                .key(slot.names.tombstone(&key.text))
+                .key(slot.names.lease(&key.text))
                 .argument(generation.as_bytes())
-                .argument(millis(life::TOMBSTONE).to_string())
+                .argument(life::in_millis(life::TOMBSTONE).to_string())
+                .argument(slot.names.bus())
+                .argument(message::of_key(&slot.sender, key))
         })
         .collect();
     let answers = scripts::run(link, &calls, limit).await?;
     answers.iter().map(|answer| scripts::number(link, answer)).sum()
 }
 
-/// Raises the generation of a group: from here on none of its entries can be seen.
-pub(crate) async fn raise(names: &Names, link: &Link, group: &Group, limit: Duration) -> Result<(), FmError> {
+/// Invalidates a group: from here on none of its entries can be seen.
+pub(crate) async fn raise(slot: &Slot, link: &Link, group: &Group, limit: Duration) -> Result<(), FmError> {
     let call = Call::new(&scripts::RAISE)
-        .key(names.generation(group))
-        .argument(Generation::fresh().as_bytes())
-        .argument(millis(life::LONGEST).to_string());
+        .key(slot.names.clock())
+        .key(slot.names.group(group))
+        .argument(fresh_incarnation())
+        .argument(life::in_millis(life::LONGEST).to_string())
+        .argument(life::of_group(group, Some(Duration::ZERO)).to_string())
+        .argument(slot.names.bus())
+        .argument(message::of_group(&slot.sender, group));
     let answers = scripts::run(link, &[call], limit).await?;
-    answers.iter().try_for_each(|answer| scripts::number(link, answer).map(drop))
+    answers.iter().try_for_each(|answer| failure::answered(answer).map(drop))
 }

@@ -7,72 +7,24 @@ use redis::{Cmd, Pipeline, ServerErrorKind, Value, cmd};
 
 use crate::{failure, link::Link};
 
-/// Stores an entry if nothing was invalidated since its stamp, and if it comes in time.
-///
-/// `KEYS`: the entry, its tombstone, the generation of everything, and that of the namespace where there is one.
-/// `ARGV`: 1 the moment (ms on the server's clock) after which nobody waits for this write any more, 2 a fresh
-/// generation, 3 the life of a tombstone, 4 the life of a group generation, 5 the life of the entry or '', 6 the
-/// magic, 7 the tail of the frame; for a stamped write, also the generation expected of each of `KEYS` from the second.
-/// Answers 1 when stored, 0 when refused.
-pub(crate) static STORE: Script = Script::new(
-    r"
-local time = redis.call('TIME')
-if time[1] * 1000 + time[2] / 1000 > tonumber(ARGV[1]) then return 0 end
-local none = '----------------'
-local found = redis.call('MGET', unpack(KEYS, 2))
-for i = 1, #found do
-  if not found[i] or #found[i] ~= 16 then found[i] = none end
-end
-if ARGV[8] then
-  for i = 1, #found do
-    if found[i] ~= ARGV[7 + i] or (i > 1 and found[i] == none) then return 0 end
-  end
-else
-  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-  for i = 2, #found do
-    if found[i] == none then
-      redis.call('SET', KEYS[i + 1], ARGV[2], 'PX', ARGV[4])
-      found[i] = ARGV[2]
-    end
-  end
-end
-local frame = ARGV[6] .. found[2] .. (found[3] or none) .. ARGV[7]
-if ARGV[5] == '' then
-  redis.call('SET', KEYS[1], frame)
-else
-  redis.call('SET', KEYS[1], frame, 'PX', ARGV[5])
-end
-return 1",
-);
+/// One script, from its file.
+macro_rules! script {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("lua/moments.lua"), include_str!($file)))
+    };
+}
 
-/// Removes an entry and raises its generation. `KEYS`: the entry, its tombstone; `ARGV`: a fresh generation, the life
-/// of a tombstone. Answers how many entries went.
-///
-/// The removal comes first: once a script has written, a full server lets it go on.
-pub(crate) static REMOVE: Script = Script::new(
-    r"
-local gone = redis.call('UNLINK', KEYS[1])
-redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-return gone",
-);
+/// Stores an entry if nothing was invalidated since its run began, and if it comes in time.
+pub(crate) static STORE: Script = script!("lua/store.lua");
 
-/// Raises the generation of a group. `KEYS`: the generation; `ARGV`: a fresh one, its life.
-pub(crate) static RAISE: Script = Script::new(
-    r"
-redis.call('UNLINK', KEYS[1])
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1",
-);
+/// Removes an entry and raises its generation.
+pub(crate) static REMOVE: Script = script!("lua/remove.lua");
 
-/// Gives a group a generation where it has none. `KEYS`: the generation; `ARGV`: a fresh one, its life. Answers the
-/// one that holds now.
-pub(crate) static ENSURE: Script = Script::new(
-    r"
-local found = redis.call('MGET', KEYS[1])[1]
-if found and #found == 16 then return found end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return ARGV[1]",
-);
+/// Invalidates a group.
+pub(crate) static RAISE: Script = script!("lua/raise.lua");
+
+/// Begins the clock and groups where they are missing.
+pub(crate) static ENSURE: Script = script!("lua/ensure.lua");
 
 /// The source of a script, and its name on the server.
 #[derive(Debug)]

@@ -13,6 +13,8 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     /// How many removals of single keys wait for Redis before they become one removal of everything.
     pub(crate) removal_queue: usize,
+    /// Whether keys may lie on different nodes, so that no command and no script may touch those of two slots.
+    pub(crate) spread: bool,
 }
 
 impl Default for Settings {
@@ -22,6 +24,7 @@ impl Default for Settings {
             response_timeout: Duration::from_millis(100),
             deadline: Duration::from_millis(120),
             removal_queue: 10_000,
+            spread: false,
         }
     }
 }

@@ -20,8 +20,8 @@ use tokio::{
 };
 
 use crate::{
-    clock::ServerClock, doubt::Doubts, failure, journal::Journal, link::Link, names::Names, real_time,
-    settings::Settings, supervisor, topology::Topology,
+    bus::Bus, clock::ServerClock, doubt::Doubts, failure, generation::Generation, journal::Journal, link::Link,
+    names::Names, real_time, settings::Settings, supervisor, topology::Topology,
 };
 
 /// What may be under way at once, in units of [`UNIT`] bytes: a peer that swallows bytes can't make us hoard them.
@@ -35,6 +35,9 @@ pub(crate) struct Slot {
     pub(crate) names: Names,
     pub(crate) clock: ServerClock,
     pub(crate) doubts: Doubts,
+    /// Who we are to the other processes.
+    pub(crate) sender: Generation,
+    pub(crate) bus: Bus,
     phase: watch::Sender<Phase>,
     /// Held while the phase becomes [`Phase::Up`], so that a removal is either replayed before, or seen after it.
     journal: Mutex<Journal>,
@@ -65,6 +68,8 @@ impl Slot {
             names,
             clock: ServerClock::new(),
             doubts: Doubts::default(),
+            sender: Generation::fresh(),
+            bus: Bus::default(),
             phase: watch::Sender::new(Phase::Idle),
             in_flight: Semaphore::new(UNITS as usize),
             supervised: AtomicBool::new(false),
@@ -136,6 +141,20 @@ impl Slot {
         }
     }
 
+    /// Waits until there is a connection in use.
+    pub(crate) async fn up(&self) -> Arc<Link> {
+        let mut changes = self.phase.subscribe();
+        loop {
+            if let Phase::Up(link) = &*changes.borrow_and_update() {
+                return Arc::clone(link);
+            }
+            if changes.changed().await.is_err() {
+                // The sender lies in this very struct.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Nothing runs from now on until the next call.
     pub(crate) fn idle(&self) {
         self.phase.send_replace(Phase::Idle);
@@ -151,6 +170,7 @@ impl Slot {
         if let Some(supervisor) = lock(&self.supervisor).take() {
             supervisor.abort();
         }
+        self.bus.stop();
         self.phase.send_replace(Phase::Down(failure::closed()));
         if !self.journal().is_empty() {
             tracing::warn!(
@@ -178,6 +198,7 @@ impl Slot {
             self.phase.send_replace(Phase::Starting(Instant::now()));
             let task = runtime.spawn(supervisor::run(supervisor::Reign::over(Arc::clone(self))));
             *lock(&self.supervisor) = Some(task.abort_handle());
+            self.bus.start(self, &runtime);
         }
         Ok(())
     }

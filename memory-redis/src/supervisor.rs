@@ -131,11 +131,11 @@ fn time(answer: &Value) -> Option<Duration> {
 async fn replay(slot: &Slot, link: &Link) -> Result<(), FmError> {
     let backlog = slot.journal().backlog();
     for (group, _) in &backlog.groups {
-        removal::raise(&slot.names, link, group, ADMISSION_LIMIT).await?;
+        removal::raise(slot, link, group, ADMISSION_LIMIT).await?;
     }
     for step in backlog.keys.chunks(removal::STEP) {
         let keys = step.iter().map(|(key, _)| key);
-        removal::remove(&slot.names, link, keys, ADMISSION_LIMIT).await?;
+        removal::remove(slot, link, keys, ADMISSION_LIMIT).await?;
     }
     let mut journal = slot.journal();
     journal.done(&backlog);

@@ -8,13 +8,7 @@ use memory_core::{
 };
 use redis::{Pipeline, Value};
 
-use crate::{
-    failure, life,
-    link::Link,
-    read, removal, scan,
-    slot::Slot,
-    write::{self, Plan},
-};
+use crate::{failure, life, link::Link, read, removal, scan, slot::Slot, write};
 
 /// One prefix in one Redis.
 pub(crate) struct RedisTier {
@@ -63,7 +57,9 @@ impl RemoteTier for RedisTier {
         Box::pin(lease(&self.slot, key, life))
     }
 
-    fn watch(&self, _: Arc<dyn Watcher>) {}
+    fn watch(&self, watcher: Arc<dyn Watcher>) {
+        self.slot.bus.watch(watcher);
+    }
 
     fn distrust(&self) {
         if let Some(link) = self.slot.current() {
@@ -93,9 +89,7 @@ async fn store(slot: &Arc<Slot>, writes: &[RemoteWrite]) -> Result<Vec<Written>,
     }
     slot.call(|link| async move {
         let _turn = slot.turn(writes.iter().map(|write| write.payload.len()).sum()).await?;
-        // Planned after the waiting, since the server's clock decides how long a plan is good for.
-        let plans: Vec<Plan> = writes.iter().map(|write| write::plan(slot, write)).collect();
-        write::send(slot, &link, plans).await
+        write::write(slot, &link, writes).await
     })
     .await
 }
@@ -143,7 +137,7 @@ async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
 async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmError> {
     slot.call(|link| async move {
         let _turn = slot.turn(0).await?;
-        removal::remove(&slot.names, &link, keys.iter(), slot.settings.response_timeout).await
+        removal::remove(slot, &link, keys.iter(), slot.settings.response_timeout).await
     })
     .await
 }
@@ -170,7 +164,7 @@ async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
 async fn raise(slot: &Arc<Slot>, group: &Group) -> Result<Arc<Link>, FmError> {
     slot.call(|link| async move {
         let _turn = slot.turn(0).await?;
-        removal::raise(&slot.names, &link, group, slot.settings.response_timeout).await?;
+        removal::raise(slot, &link, group, slot.settings.response_timeout).await?;
         Ok(link)
     })
     .await

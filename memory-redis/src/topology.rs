@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisResult, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionInfo, RedisResult,
+    aio::{MultiplexedConnection, PubSub},
+};
 
 /// How long bytes may stay unacknowledged before the kernel gives the connection up. Bounds how late a write can
 /// reach the server whose caller has long gone.
@@ -31,6 +34,16 @@ impl Topology {
     pub(crate) fn address(&self) -> String {
         match self {
             Self::Standalone(client) => client.get_connection_info().addr().to_string(),
+        }
+    }
+
+    /// Makes a connection that hears messages, and logs in. Sets no limit of its own.
+    pub(crate) async fn dial_for_messages(&self) -> RedisResult<PubSub> {
+        match self {
+            Self::Standalone(client) => {
+                choose_crypto();
+                client.get_async_pubsub().await
+            }
         }
     }
 

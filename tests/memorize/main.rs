@@ -17,6 +17,9 @@ mod kinds;
 mod on_redis;
 mod recursion;
 mod runs;
+mod stale;
+mod tags;
+mod timeouts;
 
 use std::{
     future::Future,

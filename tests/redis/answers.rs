@@ -12,11 +12,13 @@ async fn junk_under_one_of_our_keys_is_a_miss_and_is_overwritten() {
     let server = RedisServer::start();
     let store = Store::patient(&server.url());
     let key = store.key("f");
-    let junk: [&[&[u8]]; 4] = [
+    let junk: [&[&[u8]]; 6] = [
         &[b"SET", b"app:f", b"junk"],
         &[b"SET", b"app:f", b""],
         &[b"RPUSH", b"app:f", b"a list"],
         &[b"SET", b"app:f", b"FMR1----------------"],
+        &[b"SET", b"app:f", b"FMR2--------------------\x00\x00\x00\x05app:f"],
+        &[b"SET", b"app:f", b"FMR20123abcd00000000beef\x00\xff\x00\x01t\xff\xfff"],
     ];
     for command in junk {
         let () = server.run(&[b"DEL", b"app:f"]);
@@ -28,11 +30,24 @@ async fn junk_under_one_of_our_keys_is_a_miss_and_is_overwritten() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_version_has_written_is_a_miss_and_no_damage() {
+    let server = RedisServer::start();
+    let store = Store::patient(&server.url());
+    let key = store.key("f");
+    let earlier = [&b"FMR1"[..], &[b'0'; 32], b"\x00\x05app:fvalue"].concat();
+    for (written, damaged) in [(&earlier[..], false), (b"FMR2value", true), (b"value", true)] {
+        let () = server.run(&[b"SET", b"app:f", written]);
+        let found = store.fetch(&key).await.unwrap();
+        assert_eq!((found.payload, found.damaged), (None, damaged), "{written:?}");
+    }
+}
+
+#[tokio::test]
 async fn junk_in_place_of_generations_heals() {
     let server = RedisServer::start();
     let store = Store::patient(&server.url());
     let key = store.key_in("reports", "f");
-    for place in ["app%gen", "app%gen/reports", "app%gen:{app:reports/f}"] {
+    for place in ["{app%gen}", "{app%gen}*", "{app%gen}/reports", "app%gen:{app:reports/f}"] {
         for junk in [&[b"SET", place.as_bytes(), b"junk"][..], &[b"RPUSH", place.as_bytes(), b"a list"]] {
             store.run_and_store(&key, "value").await;
             let () = server.run(&[b"DEL", place.as_bytes()]);

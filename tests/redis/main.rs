@@ -4,12 +4,15 @@
 mod support;
 
 mod answers;
+mod bus;
 mod calls;
 mod clearing;
 mod generations;
+mod leases;
 mod outages;
 mod removals;
 mod storing;
+mod tags;
 mod tls;
 
 use std::{sync::Arc, time::Duration};
@@ -30,7 +33,11 @@ const HEALED: Duration = Duration::from_secs(5);
 struct Store {
     prefix: Prefix,
     tier: Arc<dyn RemoteTier>,
+    spread: bool,
 }
+
+/// How keys may lie: all on one server, or as in a cluster.
+const LAYOUTS: [fn(&str) -> Store; 2] = [Store::patient, Store::spread];
 
 impl Store {
     /// With the default limits.
@@ -43,10 +50,16 @@ impl Store {
         Self::with("app", patient(FmRedisBackend::connect(url).unwrap()))
     }
 
+    /// The same, talking to one server as to a cluster.
+    fn spread(url: &str) -> Self {
+        let store = Self::with("app", patient(FmRedisBackend::connect(url).unwrap()).spread());
+        Self { spread: true, ..store }
+    }
+
     fn with(prefix: &str, backend: FmRedisBackend) -> Self {
         let prefix = Prefix::new(prefix).unwrap();
         let Tier::Remote(tier) = backend.open(&prefix).unwrap() else { panic!("Redis is not in this process") };
-        Self { prefix, tier }
+        Self { prefix, tier, spread: false }
     }
 
     fn key(&self, name: &str) -> RemoteKey {
@@ -85,20 +98,48 @@ impl Store {
         payload: &str,
         stamp: Option<Stamp>,
     ) -> Result<Written, memory_core::FmError> {
+        self.store_with(key, payload, stamp, &[]).await
+    }
+
+    async fn store_with(
+        &self,
+        key: &RemoteKey,
+        payload: &str,
+        stamp: Option<Stamp>,
+        tags: &[&str],
+    ) -> Result<Written, memory_core::FmError> {
         let write = RemoteWrite {
             key: key.clone(),
             payload: payload.into(),
             life: Some(Duration::from_secs(60)),
             stamp,
-            tags: Vec::new(),
+            tags: tags.iter().map(|tag| (*tag).into()).collect(),
         };
         self.tier.store(&[write]).await.map(|written| written[0])
+    }
+
+    /// Tries to store what a run made that began at `stamp`, and has been overtaken by an invalidation of one of its
+    /// groups: it is refused or, where the script can't know, never seen.
+    async fn is_overtaken(&self, key: &RemoteKey, stamp: Stamp, tags: &[&str]) {
+        let written = self.store_with(key, "overtaken", Some(stamp), tags).await.expect("an answer");
+        assert!(written == Written::Outdated || (self.spread && written == Written::Stored), "{written:?}");
+        assert_eq!(self.payload(key).await, None);
     }
 
     /// Stores what a run made that began just now.
     async fn run_and_store(&self, key: &RemoteKey, payload: &str) {
         let stamp = self.stamp(key).await;
         assert_eq!(self.store(key, payload, Some(stamp)).await.expect("an answer"), Written::Stored);
+    }
+
+    /// The same for one with tags.
+    async fn run_and_store_with(&self, key: &RemoteKey, payload: &str, tags: &[&str]) {
+        let stamp = Some(self.stamp(key).await);
+        assert_eq!(self.store_with(key, payload, stamp, tags).await.expect("an answer"), Written::Stored);
+    }
+
+    async fn invalidate(&self, tag: &str) {
+        assert_eq!(now(self.tier.clear(&Group::Tag(tag.into())).await), 0);
     }
 
     async fn remove(&self, key: &RemoteKey) -> Removed {

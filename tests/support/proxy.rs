@@ -91,6 +91,13 @@ impl Proxy {
         }
     }
 
+    /// For the connections that are there now, except the first ones.
+    pub fn existing_from(&self, first: usize, mode: Mode) {
+        for connection in self.shared.connections.lock().unwrap().iter().skip(first) {
+            connection.mode.send_replace(mode);
+        }
+    }
+
     /// For the connections that are made from now on.
     pub fn fresh(&self, mode: Mode) {
         *self.shared.fresh.lock().unwrap() = mode;

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     FmCache, FmError,
     cache::{
-        Chosen, Hit, Job, Limits, Put, Remove, Topic, Turn, Write, block_on,
+        Chosen, Hit, Job, Limits, Ours, Put, Remove, Topic, Turn, Write, block_on,
         outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
         start_of, with_current,
     },
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// One call of a memorized function, but for its body.
-pub struct Call<'a, S, X, H> {
+pub struct Call<'a, S: Outcome, X, H> {
     /// The cache that `cache = EXPR` names; else the current one.
     pub cache: Option<&'a FmCache>,
     /// The key, its arguments pushed.
@@ -30,6 +30,8 @@ pub struct Call<'a, S, X, H> {
     pub face: X,
     /// How a failure is shared.
     pub share: H,
+    /// How an error of ours becomes what the function returns, where it can.
+    pub ours: Option<Ours<S::Return>>,
     /// Skip the lookup (`refresh_if`).
     pub refresh: bool,
     /// How long it waits for its run.
@@ -97,7 +99,8 @@ where
             return None;
         }
         let limits = self.limits.or(cache.core().defaults.limits);
-        Some(Job { cache, key: self.key.to_key(), shape: self.shape, face: self.face, share: self.share, limits })
+        let (key, ours) = (self.key.to_key(), self.ours);
+        Some(Job { cache, key, shape: self.shape, face: self.face, share: self.share, ours, limits })
     }
 }
 

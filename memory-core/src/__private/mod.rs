@@ -4,6 +4,7 @@
 mod arguments;
 mod bind;
 mod call;
+mod ended;
 mod judge;
 pub mod lru;
 mod outcome;
@@ -29,7 +30,8 @@ pub use self::{
         Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking, put,
         put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
     },
-    judge::{keep, kept_when, life, life_of, ratio, span},
+    ended::{ends, returning},
+    judge::{fails_by, fails_when, keep, kept_when, life, life_of, ratio, span, tag, tags, tags_of},
     key::{KeyArg, KeyBuf, RefKeyArg, Wraps},
     outcome::{Layers, Plan, call, kept, layers, memory_only, plan, portable},
     site::{companion_id, function_id, renamed_id},
@@ -68,9 +70,8 @@ pub mod probes {
             BindByReference as _, BindByValue as _, MentionByClone as _, MentionNot as _, OwnByToOwned as _,
             OwnNot as _,
         },
+        ended::{EndedByConversion as _, EndedNever as _},
         outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},
-        share::{
-            ShareByClone as _, ShareByCloneOrOurs as _, ShareByMessage as _, ShareByReference as _, ShareNot as _,
-        },
+        share::{ShareByClone as _, ShareByMessage as _, ShareByReference as _, ShareNot as _},
     };
 }

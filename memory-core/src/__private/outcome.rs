@@ -13,12 +13,13 @@ use super::wrapping::InJson;
 use super::{
     bind::placeholder,
     call::Call,
+    ended::EndedWay,
     share::Failure,
     wrapping::{Bare, InKeptOption, InKeptResult, InOption, InResult, Wrapping},
 };
 use crate::{
     cache::{
-        FmCache, Limits,
+        FmCache, Limits, Ours,
         outcome::{Face, MemoryOnly, Outcome, Portable, Share, Split},
     },
     key::KeyBuf,
@@ -140,8 +141,8 @@ impl<T, W> NoJson for Layers<T, W> {}
 
 /// What `cache_none` and `cache_err` may be used on.
 #[diagnostic::on_unimplemented(
-    message = "there is nothing here for this argument to store",
-    label = "`cache_none` needs a function that returns an `Option`, `cache_err` one that returns a `Result`"
+    message = "there is nothing here for this argument to act on",
+    label = "`cache_none` and `stale_on_none` need a function that returns an `Option`, `cache_err` one that returns a `Result`"
 )]
 pub trait Kept {}
 
@@ -378,19 +379,33 @@ pub trait Plan: Copy + Send + Sync + 'static {
     fn face(self) -> Self::Face;
     /// How its failures are shared.
     fn share(self) -> Self::Share;
+    /// How an error of ours becomes what it returns, where it can.
+    fn ours(self) -> Option<Ours<Self::Return>>;
 }
 
 /// A [`Plan`], put together from what the probes found.
-#[derive(Clone, Copy)]
-pub struct Found<S, X, H> {
+pub struct Found<S: Outcome, X, H> {
     shape: S,
     face: X,
     share: H,
+    ours: Option<Ours<S::Return>>,
 }
 
+impl<S: Outcome, X: Copy, H: Copy> Clone for Found<S, X, H> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Outcome, X: Copy, H: Copy> Copy for Found<S, X, H> {}
+
 /// Puts a [`Plan`] together.
-pub fn plan<S, X, H>(shape: S, face: X, share: H) -> Found<S, X, H> {
-    Found { shape, face, share }
+pub fn plan<S, X, H, W>(shape: S, face: X, share: H, ended: W) -> Found<S, X, H>
+where
+    S: Outcome,
+    W: EndedWay<S::Return>,
+{
+    Found { shape, face, share, ours: ended.ours() }
 }
 
 impl<S, X, H> Plan for Found<S, X, H>
@@ -415,6 +430,10 @@ where
     fn share(self) -> H {
         self.share
     }
+
+    fn ours(self) -> Option<Ours<S::Return>> {
+        self.ours
+    }
 }
 
 /// A call of a function whose plan is `plan`.
@@ -425,8 +444,16 @@ pub fn call<'a, P: Plan>(
     key: KeyBuf,
     refresh: bool,
 ) -> Call<'a, P::Shape, P::Face, P::Share> {
-    let limits = Limits::default();
-    Call { cache, key, shape: plan.shape(), face: plan.face(), share: plan.share(), refresh, limits }
+    Call {
+        cache,
+        key,
+        shape: plan.shape(),
+        face: plan.face(),
+        share: plan.share(),
+        ours: plan.ours(),
+        refresh,
+        limits: Limits::default(),
+    }
 }
 
 #[cfg(test)]

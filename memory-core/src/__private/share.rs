@@ -18,9 +18,6 @@ impl<F> Clone for Failure<F> {
 
 impl<F> Copy for Failure<F> {}
 
-/// Each waiter gets a clone, and it can be an error of ours.
-#[derive(Clone, Copy)]
-pub struct ByCloneOrOurs;
 /// Each waiter gets a clone.
 #[derive(Clone, Copy)]
 pub struct ByClone;
@@ -32,17 +29,6 @@ pub struct ByReference;
 pub struct Alone;
 
 /// First choice.
-pub trait ShareByCloneOrOurs {
-    /// How this failure is shared.
-    #[inline]
-    fn share(&self) -> ByCloneOrOurs {
-        ByCloneOrOurs
-    }
-}
-
-impl<F: Clone + From<FmError> + Send + Sync + 'static> ShareByCloneOrOurs for &&&Failure<F> {}
-
-/// Second choice.
 pub trait ShareByClone {
     /// How this failure is shared.
     #[inline]
@@ -53,7 +39,7 @@ pub trait ShareByClone {
 
 impl<F: Clone + Send + Sync + 'static> ShareByClone for &&Failure<F> {}
 
-/// Third choice: as the next, but the source is the failure itself and not what it converts to, which may hide its type
+/// Second choice: as the next, but the source is the failure itself and not what it converts to, which may hide its type
 /// (`anyhow::Error`).
 pub trait ShareByReference {
     /// How this failure is shared.
@@ -65,7 +51,7 @@ pub trait ShareByReference {
 
 impl<F> ShareByReference for &Failure<F> where F: From<FmError> + AsRef<dyn Error + Send + Sync> + Send + Sync + 'static {}
 
-/// Fourth choice.
+/// Third choice.
 pub trait ShareByMessage {
     /// How this failure is shared.
     #[inline]
@@ -87,22 +73,6 @@ pub trait ShareNot: Sized {
 
 impl<F> ShareNot for Failure<F> {}
 
-impl<F: Clone + From<FmError> + Send + Sync + 'static> Share<F> for ByCloneOrOurs {
-    type Shared = F;
-
-    fn share(self, failure: F) -> (F, Option<F>) {
-        ByClone.share(failure)
-    }
-
-    fn failure(self, shared: &F) -> F {
-        shared.clone()
-    }
-
-    fn ours(self) -> Option<fn(FmError) -> F> {
-        Some(F::from)
-    }
-}
-
 impl<F: Clone + Send + Sync + 'static> Share<F> for ByClone {
     type Shared = F;
 
@@ -113,10 +83,6 @@ impl<F: Clone + Send + Sync + 'static> Share<F> for ByClone {
 
     fn failure(self, shared: &F) -> F {
         shared.clone()
-    }
-
-    fn ours(self) -> Option<fn(FmError) -> F> {
-        None
     }
 }
 
@@ -134,10 +100,6 @@ where
     fn failure(self, shared: &FmError) -> F {
         F::from(shared.clone())
     }
-
-    fn ours(self) -> Option<fn(FmError) -> F> {
-        Some(F::from)
-    }
 }
 
 impl<F> Share<F> for Alone {
@@ -149,10 +111,6 @@ impl<F> Share<F> for Alone {
 
     fn failure(self, shared: &Infallible) -> F {
         match *shared {}
-    }
-
-    fn ours(self) -> Option<fn(FmError) -> F> {
-        None
     }
 }
 
@@ -186,21 +144,14 @@ mod tests {
 
     #[test]
     fn a_failure_that_is_clone_is_cloned() {
-        let way: ByClone = (&&&&failure::<String>()).share();
+        let way: ByClone = (&&&failure::<String>()).share();
         let (first, shared) = way.share("down".to_owned());
         assert_eq!((first.as_str(), Share::<String>::failure(way, &shared.unwrap()).as_str()), ("down", "down"));
     }
 
     #[test]
-    fn a_failure_that_is_clone_and_takes_ours_does_both() {
-        let way: ByCloneOrOurs = (&&&&failure::<FmError>()).share();
-        let ours = Share::<FmError>::ours(way).unwrap();
-        assert!(ours(FmError::new(Kind::Timeout, "late")).is_timeout());
-    }
-
-    #[test]
     fn a_failure_that_takes_ours_becomes_a_source() {
-        let way: BySource = (&&&&failure::<FromOurs>()).share();
+        let way: BySource = (&&&failure::<FromOurs>()).share();
         let (first, shared) = way.share(FromOurs("down".to_owned()));
         let waiter: FromOurs = way.failure(&shared.unwrap());
         assert_eq!((first.0.as_str(), waiter.0.as_str()), ("down", "down"));
@@ -208,8 +159,8 @@ mod tests {
 
     #[test]
     fn any_other_failure_stays_with_its_run() {
-        let way: Alone = (&&&&failure::<io::Error>()).share();
+        let way: Alone = (&&&failure::<io::Error>()).share();
         assert!(way.share(io::Error::other("down")).1.is_none());
-        let _: Alone = (&&&&failure::<std::rc::Rc<str>>()).share();
+        let _: Alone = (&&&failure::<std::rc::Rc<str>>()).share();
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    FmCache, Job, Limits, Write,
+    FmCache, Job, Limits, Ours, Write,
     direct::{Chosen, Place, key},
     life::{check_jitter, check_refresh_ahead},
     outcome::{AsSource, BodyFuture, Computed, Portable, Verdict},
@@ -479,7 +479,8 @@ where
             let cache = place.cache.clone().resolve();
             let (key, shape, share) = (place.key(), Computed::<T, E>::new(), AsSource);
             let limits = limits.or(cache.core().defaults.limits);
-            let job = Job { cache, key, shape, face: Portable, share, limits };
+            let ours: Option<Ours<Result<T, E>>> = Some(|error| Err(E::from(error)));
+            let job = Job { cache, key, shape, face: Portable, share, ours, limits };
             let judge = move |computed: &Result<T, E>| {
                 judges.into_iter().for_each(|judge| judge(computed, &mut verdict));
                 verdict

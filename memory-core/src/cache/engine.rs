@@ -62,16 +62,26 @@ impl Lookup<Key> for KeyRef<'_> {
     }
 }
 
+/// How an error of ours becomes what a function returns.
+pub(crate) type Ours<R> = fn(FmError) -> R;
+
 /// One call that missed: everything about it but its body.
-#[derive(Clone)]
-pub(crate) struct Job<S, X, H> {
+pub(crate) struct Job<S: Outcome, X, H> {
     pub(crate) cache: FmCache,
     pub(crate) key: Key,
     pub(crate) shape: S,
     pub(crate) face: X,
     pub(crate) share: H,
+    /// `None`: it can't, and no run of it can be ended by us.
+    pub(crate) ours: Option<Ours<S::Return>>,
     /// Those of the cache where the call has none.
     pub(crate) limits: Limits,
+}
+
+impl<S: Outcome, X: Copy, H: Copy> Clone for Job<S, X, H> {
+    fn clone(&self) -> Self {
+        Self { cache: self.cache.clone(), key: self.key.clone(), ..*self }
+    }
 }
 
 /// What a call is to do.
@@ -321,7 +331,7 @@ where
             Said::Failed(shared) => {
                 shared.downcast_ref().map(|shared: &H::Shared| self.shape.failed(self.share.failure(shared)))
             }
-            Said::Ended(error) => self.share.ours().map(|ours| self.shape.failed(ours(error.clone()))),
+            Said::Ended(error) => self.ours.map(|ours| ours(error.clone())),
         }?;
         let coalesced = Provenance::of(FmOutcome::Coalesced);
         self.cache.core().note(self.key.as_key(), published.stored.filter(Provenance::is_stale).unwrap_or(coalesced));

@@ -35,6 +35,7 @@ pub use builder::FmCacheBuilder;
 pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, Set, SetMany};
 pub(crate) use context::Context;
 pub(crate) use direct::Chosen;
+pub(crate) use engine::Ours;
 pub(crate) use engine::{Job, Turn};
 #[cfg(feature = "axum")]
 pub use layer::{FmCacheLayer, FmCacheService};

@@ -64,8 +64,6 @@ pub trait Share<F>: Copy + Send + Sync + 'static {
     fn share(self, failure: F) -> (F, Option<Self::Shared>);
     /// One waiter's failure.
     fn failure(self, shared: &Self::Shared) -> F;
-    /// How an error of ours becomes such a failure, where it can.
-    fn ours(self) -> Option<fn(FmError) -> F>;
 }
 
 /// How a stored value is weighed and turned into bytes.
@@ -242,10 +240,6 @@ where
 
     fn failure(self, shared: &FmError) -> E {
         E::from(shared.clone())
-    }
-
-    fn ours(self) -> Option<fn(FmError) -> E> {
-        Some(E::from)
     }
 }
 

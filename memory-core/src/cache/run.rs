@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::{
     Context, Hit, Job, Topic, block_on,
-    engine::{Begun, Excuse, Leading, Published, Run, Said, Turn},
+    engine::{Begun, Excuse, Leading, Ours, Published, Run, Said, Turn},
     life::Life,
     outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
     read::Copied,
@@ -100,9 +100,9 @@ where
         }
     }
 
-    /// The output of the body, or the error that it took too long, where the failure of this function can say so.
-    async fn within_limit<F: Future<Output = S::Return>>(&self, body: F) -> Result<S::Return, Ended<S::Failure>> {
-        let limit = self.limits.hard.zip(self.share.ours()).filter(|_| Handle::try_current().is_ok());
+    /// The output of the body, or the error that it took too long, where what the function returns can say so.
+    async fn within_limit<F: Future<Output = S::Return>>(&self, body: F) -> Result<S::Return, Ended<S::Return>> {
+        let limit = self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok());
         let Some((limit, ours)) = limit else { return Ok(body.await) };
         tokio::time::timeout(limit, body).await.map_err(|_| {
             self.counters().timeouts.add_one();
@@ -154,10 +154,10 @@ where
     async fn end(
         &self,
         run: Run<S::Stored>,
-        Ended { error, ours }: Ended<S::Failure>,
+        Ended { error, ours }: Ended<S::Return>,
         judge: impl FnOnce(&S::Return) -> Verdict,
     ) -> S::Return {
-        let returned = self.shape.failed(ours(error.clone()));
+        let returned = ours(error.clone());
         let verdict = judge(&returned);
         self.counters().failures.add_one();
         let groups = self.cache.core().groups(self.key.as_key(), &verdict.tags);
@@ -285,8 +285,9 @@ where
         match core.remote.as_ref().filter(|_| self.face.leaves_the_process()) {
             None => {
                 let entry = core.local.is_some().then(|| core.entry(stored, self.face, life, origin));
-                let in_time = run.lead.finish(published, || self.insert(entry));
-                self.count_stored(in_time && core.local.is_some());
+                let mut stored = false;
+                run.lead.finish(published, || stored = self.insert(entry));
+                self.count_stored(stored);
             }
             Some(remote) => self.keep_remote(&**remote, run, published, stored, life, origin).await,
         }
@@ -316,7 +317,9 @@ where
         // What the shared store refuses is outdated, whoever knows it.
         let entry = core.local.as_ref().filter(|_| written != Some(Written::Outdated));
         let entry = entry.map(|_| core.entry(stored, self.face, life, origin));
-        storing.commit(|| self.insert(entry));
+        storing.commit(|| {
+            self.insert(entry);
+        });
     }
 
     /// Without a stamp there is no write: the store could not be read when the run began, so that something newer might be overwritten.
@@ -349,13 +352,13 @@ where
         }
     }
 
-    fn insert(&self, entry: Option<Entry>) {
+    /// Keeps a value in memory; whether it was.
+    fn insert(&self, entry: Option<Entry>) -> bool {
         let core = self.cache.core();
-        if let (Some(local), Some(entry)) = (&core.local, entry)
-            && !core.epochs.covers_entry(&entry)
-        {
-            local.insert(self.key.clone(), Arc::new(entry));
-        }
+        let valid = entry.filter(|entry| !core.epochs.covers_entry(entry));
+        let (Some(local), Some(entry)) = (&core.local, valid) else { return false };
+        local.insert(self.key.clone(), Arc::new(entry));
+        true
     }
 
     fn count_stored(&self, stored: bool) {
@@ -524,9 +527,9 @@ struct Excused<T> {
 }
 
 /// A body that took too long.
-struct Ended<F> {
+struct Ended<R> {
     error: FmError,
-    ours: fn(FmError) -> F,
+    ours: Ours<R>,
 }
 
 fn too_slow(limit: Duration) -> FmError {

@@ -125,11 +125,10 @@ impl Core {
             }
         }
         if let Some(remote) = &self.remote {
+            let again = Finally(|| here.iter().for_each(|(key, entry)| self.insist(key, entry)));
             failed = self.send(&**remote, batch, &mut outdated).await.err().or(failed);
             failed = self.forget(&**remote, &outdated).await.err().or(failed);
-            for (key, entry) in here {
-                self.insist(&key, &entry);
-            }
+            drop(again);
         }
         failed.filter(|_| strict).map_or(Ok(()), Err)
     }
@@ -321,9 +320,12 @@ impl Core {
     pub(crate) async fn remove(&self, key: KeyRef<'_>, strict: bool) -> Result<bool, FmError> {
         let was_here = self.remove_local(key);
         let Some(remote) = &self.remote else { return Ok(was_here) };
+        // What is read meanwhile may be what the store had before: it goes, also when the caller has gone.
+        let again = Finally(|| {
+            self.remove_local(key);
+        });
         let removed = remote.remove(&[self.remote_key(key)]).await;
-        // What was read meanwhile may be what the store had before.
-        self.remove_local(key);
+        drop(again);
         match removed {
             Removed::Now(count) => Ok(was_here || count > 0),
             Removed::Queued(error) => {
@@ -349,9 +351,11 @@ impl Core {
     pub(crate) async fn clear(&self, group: &Group, strict: bool) -> Result<u64, FmError> {
         let went_here = self.clear_local(group);
         let Some(remote) = &self.remote else { return Ok(went_here) };
+        let again = Finally(|| {
+            self.clear_local(group);
+        });
         let removed = remote.clear(group).await;
-        // What was read meanwhile may be what the store had before.
-        self.clear_local(group);
+        drop(again);
         match removed {
             Removed::Now(count) => Ok(count.max(went_here)),
             Removed::Queued(error) => {
@@ -416,6 +420,15 @@ fn covers(group: &Group, key: KeyRef<'_>) -> bool {
         Group::All => true,
         Group::Namespace(namespace) => key.namespace().as_deref() == Some(&**namespace),
         Group::Tag(_) => false,
+    }
+}
+
+/// Does something when it is dropped.
+struct Finally<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for Finally<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
 }
 

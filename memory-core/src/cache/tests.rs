@@ -40,18 +40,25 @@ impl Share<Mine> for Alone {
     fn failure(self, (): &()) -> Mine {
         Mine
     }
-
-    fn ours(self) -> Option<fn(FmError) -> Mine> {
-        None
-    }
 }
 
 fn key() -> Key {
     KeyBuf::direct(None, "k").to_key()
 }
 
-fn job<T, X>(cache: &FmCache, face: X) -> Job<Computed<T, Mine>, X, Alone> {
-    Job { cache: cache.clone(), key: key(), shape: Computed::new(), face, share: Alone, limits: Limits::default() }
+fn job<T, X>(cache: &FmCache, face: X) -> Job<Computed<T, Mine>, X, Alone>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    Job {
+        cache: cache.clone(),
+        key: key(),
+        shape: Computed::new(),
+        face,
+        share: Alone,
+        ours: None,
+        limits: Limits::default(),
+    }
 }
 
 async fn call<T, X>(cache: &FmCache, face: X, body: impl Future<Output = Result<T, Mine>>) -> Result<T, Mine>

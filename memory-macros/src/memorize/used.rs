@@ -35,7 +35,7 @@ fn has_inner_attribute(body: &TokenStream) -> bool {
 impl Config {
     /// The expressions that may mention arguments.
     fn expressions(&self) -> Vec<TokenStream> {
-        let asked_before = [&self.key, &self.refresh_if, &self.cache];
+        let asked_before = [&self.key, &self.refresh_if, &self.cache, &self.soft_timeout, &self.timeout];
         asked_before.into_iter().flatten().map(ToTokens::to_token_stream).chain(self.judging()).collect()
     }
 }

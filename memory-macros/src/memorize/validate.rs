@@ -13,7 +13,7 @@ use super::{
 };
 use crate::options::{Opt, Options, Value};
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 26] = [
     "expire",
     "namespace",
     "key",
@@ -25,6 +25,14 @@ const KNOWN: [&str; 18] = [
     "version",
     "time_to_idle",
     "jitter",
+    "tags",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "stale_on",
+    "stale_on_none",
+    "soft_timeout",
+    "timeout",
+    "refresh_ahead",
     "refresh_if",
     "cache",
     "in_place",
@@ -51,6 +59,14 @@ pub(crate) struct Config {
     pub(crate) memory_only: bool,
     pub(crate) idle: Option<Expr>,
     pub(crate) jitter: Option<Expr>,
+    pub(crate) tags: Option<Tags>,
+    pub(crate) stale_while_revalidate: Option<Expr>,
+    pub(crate) stale_if_error: Option<Expr>,
+    pub(crate) stale_on: Option<Expr>,
+    pub(crate) stale_on_none: Option<Span>,
+    pub(crate) soft_timeout: Option<Expr>,
+    pub(crate) timeout: Option<Expr>,
+    pub(crate) refresh_ahead: Option<Expr>,
     pub(crate) refresh_if: Option<Expr>,
     pub(crate) cache: Option<Expr>,
     pub(crate) in_place: bool,
@@ -61,6 +77,16 @@ pub(crate) struct Config {
 /// `expire = ..`.
 pub(crate) enum Life {
     /// An expression.
+    Value(Expr),
+    /// `|v| ..`, over the returned value.
+    Returned(ExprClosure),
+}
+
+/// `tags = ..`.
+pub(crate) enum Tags {
+    /// `[a, b]`, each an expression of its own type.
+    Listed(Vec<Expr>),
+    /// An expression that is a list.
     Value(Expr),
     /// `|v| ..`, over the returned value.
     Returned(ExprClosure),
@@ -110,6 +136,16 @@ impl Config {
             memory_only: take(&mut options, "memory_only", Opt::flag).is_some(),
             idle: take(&mut options, "time_to_idle", |opt| expiry(opt, "time_to_idle = 30")),
             jitter: take(&mut options, "jitter", jitter),
+            tags: take(&mut options, "tags", tags),
+            stale_while_revalidate: take(&mut options, "stale_while_revalidate", |opt| {
+                expiry(opt, "stale_while_revalidate = 30")
+            }),
+            stale_if_error: take(&mut options, "stale_if_error", |opt| expiry(opt, "stale_if_error = 3600")),
+            stale_on: take(&mut options, "stale_on", |opt| opt.assigned("stale_on = is_retryable_error")),
+            stale_on_none: take(&mut options, "stale_on_none", |opt| opt.flag().map(|()| opt.name.span())),
+            soft_timeout: take(&mut options, "soft_timeout", |opt| timeout(opt, "soft_timeout = 0.2")),
+            timeout: take(&mut options, "timeout", |opt| timeout(opt, "timeout = 2")),
+            refresh_ahead: take(&mut options, "refresh_ahead", refresh_ahead),
             refresh_if: take(&mut options, "refresh_if", |opt| opt.assigned("refresh_if = force")),
             cache: take(&mut options, "cache", |opt| opt.assigned("cache = CACHE")),
             in_place: take(&mut options, "in_place", Opt::flag).is_some(),
@@ -128,8 +164,23 @@ impl Config {
             Life::Returned(closure) => closure.to_token_stream(),
         });
         let kept = [&self.cache_none, &self.cache_err].into_iter().flatten().filter_map(|kept| kept.life.as_ref());
-        let rest = [&self.cache_if, &self.jitter, &self.idle].into_iter().flatten();
-        expire.into_iter().chain(kept.chain(rest).map(ToTokens::to_token_stream)).collect()
+        let tags = self.tags.iter().flat_map(Tags::expressions);
+        let rest = [
+            &self.cache_if,
+            &self.jitter,
+            &self.idle,
+            &self.stale_while_revalidate,
+            &self.stale_if_error,
+            &self.stale_on,
+            &self.refresh_ahead,
+        ];
+        let rest = rest.into_iter().flatten();
+        expire.into_iter().chain(kept.chain(rest).map(ToTokens::to_token_stream)).chain(tags).collect()
+    }
+
+    /// Whether anything is asked about the returned value.
+    pub(crate) fn judges(&self) -> bool {
+        self.stale_on_none.is_some() || self.tags.is_some() || !self.judging().is_empty()
     }
 
     fn read_key(&mut self, options: &mut Options, params: &Params, absent: &[Ident]) {
@@ -175,6 +226,15 @@ impl Config {
     }
 
     fn check(&self, options: &mut Options, function: &Function) {
+        if function.flavor() == Flavor::Sync {
+            let limits = [("soft_timeout", &self.soft_timeout), ("timeout", &self.timeout)];
+            for (name, limit) in limits.into_iter().filter_map(|(name, limit)| Some((name, limit.as_ref()?))) {
+                options.report(syn::Error::new(
+                    limit.span(),
+                    format!("nothing can interrupt a function that is not `async`: make it async, or remove `{name}`"),
+                ));
+            }
+        }
         if !self.memory_only {
             options.keep(check_static(function));
         }
@@ -234,6 +294,38 @@ fn expiry(opt: &Opt, example: &str) -> syn::Result<Expr> {
     }
 }
 
+/// An expression that is a length of time, and not none.
+fn timeout(opt: &Opt, example: &str) -> syn::Result<Expr> {
+    let expr = expiry(opt, example)?;
+    match bare_literal(&expr) {
+        Literal::Number(0.0) => Err(syn::Error::new(
+            expr.span(),
+            format!("no run ends in no time: write `{example}`, or remove `{}`", opt.name),
+        )),
+        _ => Ok(expr),
+    }
+}
+
+fn tags(opt: &Opt) -> syn::Result<Tags> {
+    let example = "tags = [\"loader\"]";
+    match opt.assigned(example)? {
+        Expr::Closure(closure) => Ok(Tags::Returned(closure)),
+        Expr::Array(array) => Ok(Tags::Listed(array.elems.into_iter().collect())),
+        Expr::Lit(lit) => Err(syn::Error::new(lit.span(), format!("tags are a list: write `{example}`"))),
+        value => Ok(Tags::Value(value)),
+    }
+}
+
+impl Tags {
+    fn expressions(&self) -> Vec<TokenStream> {
+        match self {
+            Self::Listed(tags) => tags.iter().map(ToTokens::to_token_stream).collect(),
+            Self::Value(value) => vec![value.to_token_stream()],
+            Self::Returned(closure) => vec![closure.to_token_stream()],
+        }
+    }
+}
+
 enum Literal {
     None,
     Number(f64),
@@ -263,13 +355,17 @@ fn bare_literal(expr: &Expr) -> Literal {
 }
 
 fn jitter(opt: &Opt) -> syn::Result<Expr> {
-    let expr: Expr = opt.assigned("jitter = 0.1")?;
-    let refused = |span| {
-        Err(syn::Error::new(
-            span,
-            "`jitter` is the share of a life that chance may take, from 0 to 1: write `jitter = 0.1`",
-        ))
-    };
+    share(opt, "`jitter` is the share of a life that chance may take, from 0 to 1", "jitter = 0.1")
+}
+
+fn refresh_ahead(opt: &Opt) -> syn::Result<Expr> {
+    share(opt, "`refresh_ahead` is the share of a life after which it is refreshed, from 0 to 1", "refresh_ahead = 0.8")
+}
+
+/// An expression that is a part of a whole; literals are checked here.
+fn share(opt: &Opt, meaning: &str, example: &str) -> syn::Result<Expr> {
+    let expr: Expr = opt.assigned(example)?;
+    let refused = |span| Err(syn::Error::new(span, format!("{meaning}: write `{example}`")));
     match bare_literal(&expr) {
         Literal::Number(number) if number > 1.0 => refused(expr.span()),
         Literal::Negative(span) | Literal::NotANumber(span) | Literal::Nan(span) => refused(span),

@@ -1,5 +1,6 @@
-//! Keyword arguments: `exponential_backoff(multiplier = 2, max = 30)`.
+//! Blocks: their keyword arguments, as in `exponential_backoff(multiplier = 2, max = 30)`, and their parentheses.
 
+use proc_macro2::{TokenStream, TokenTree};
 use syn::{
     Expr, ExprAssign, ExprCall, ExprClosure, Ident, parse_quote_spanned,
     spanned::Spanned,
@@ -34,11 +35,77 @@ const KNOWN: [Known; 9] = [
 ];
 const BOUNDS_AND_MULTIPLIER: &[&str] = &["multiplier", "min", "max"];
 
+/// Blocks of one sort, and how each can be written.
+pub(crate) type Calls = [(&'static str, &'static str)];
+
+pub(crate) const STOPS: &Calls = &[
+    ("stop_after_retries", "stop_after_retries(5)"),
+    ("stop_after_delay", "stop_after_delay(60)"),
+    ("stop_before_delay", "stop_before_delay(60)"),
+    ("stop_never", "stop_never()"),
+];
+pub(crate) const WAITS: &Calls = &[
+    ("no_wait", "no_wait()"),
+    ("fixed", "fixed(2)"),
+    ("exponential_backoff", "exponential_backoff()` or `exponential_backoff(min = 2, max = 30)"),
+    ("incrementing", "incrementing(start = 1, increment = 2, max = 10)"),
+    ("random_between", "random_between(0, 1)"),
+    ("full_jitter", "full_jitter()` or `full_jitter(min = 2, max = 30)"),
+    ("decorrelated_jitter", "decorrelated_jitter()` or `decorrelated_jitter(min = 2, max = 30)"),
+    ("chain", "chain([fixed(1), fixed(5)])"),
+];
+pub(crate) const PREDICATES: &Calls = &[
+    ("retry_on_error", "retry_on_error(my_predicate)"),
+    ("retry_on_result", "retry_on_result(my_predicate)"),
+    ("retry_on_status", "retry_on_status([429])"),
+];
+
 /// Turns keyword arguments into what they stand for, in every block of an expression.
 pub(crate) fn with_keywords(mut expr: Expr) -> syn::Result<Expr> {
     let mut keywords = Keywords { error: None };
     keywords.visit_expr_mut(&mut expr);
     keywords.error.map_or(Ok(expr), Err)
+}
+
+/// Refuses a block of this sort that is named but not called: `no_wait` instead of `no_wait()`. What may be an argument of
+/// the function (`inputs`) is left alone.
+pub(crate) fn all_called(expr: &Expr, calls: &Calls, inputs: &TokenStream) -> syn::Result<()> {
+    let mut named = Vec::new();
+    named_blocks(expr, &mut named);
+    let errors = named.into_iter().filter(|name| !mentions(inputs.clone(), name)).filter_map(|name| {
+        let (_, call) = calls.iter().find(|(block, _)| name == block)?;
+        Some(syn::Error::new(name.span(), format!("`{name}` is a function that makes the block: write `{call}`")))
+    });
+    let all = errors.reduce(|mut all, error| {
+        all.combine(error);
+        all
+    });
+    all.map_or(Ok(()), Err)
+}
+
+/// The names that stand where a block is expected.
+fn named_blocks<'e>(expr: &'e Expr, found: &mut Vec<&'e Ident>) {
+    match expr {
+        Expr::Path(_) => found.extend(block_name(expr)),
+        Expr::Paren(inner) => named_blocks(&inner.expr, found),
+        Expr::Group(inner) => named_blocks(&inner.expr, found),
+        Expr::MethodCall(call) => named_blocks(&call.receiver, found),
+        Expr::Binary(both) => [&both.left, &both.right].into_iter().for_each(|side| named_blocks(side, found)),
+        Expr::Array(array) => array.elems.iter().for_each(|element| named_blocks(element, found)),
+        Expr::Call(call) if block_name(&call.func).is_some_and(|name| name == "chain") => {
+            call.args.iter().for_each(|arg| named_blocks(arg, found));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a name stands anywhere among these tokens.
+pub(crate) fn mentions(tokens: TokenStream, name: &Ident) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == *name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        _ => false,
+    })
 }
 
 struct Keywords {

@@ -9,7 +9,7 @@ use syn::{
 };
 
 use super::{
-    blocks::block_name,
+    blocks::{block_name, mentions},
     parse::Config,
     shape::{self, Argument, Kind, Myself, Shape},
 };
@@ -359,14 +359,6 @@ impl Expansion<'_> {
             _ => quote!(#private::pause(#wait).await;),
         }
     }
-}
-
-fn mentions(tokens: TokenStream, name: &Ident) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == *name,
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        _ => false,
-    })
 }
 
 /// The clone of the argument at this place.

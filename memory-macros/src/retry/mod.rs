@@ -36,7 +36,7 @@ pub(crate) fn expand(attribute: Attribute, args: TokenStream, item: TokenStream)
         Ok(function) => function,
         Err(error) => return with_item(&not_a_function(attribute, &item, error), &item),
     };
-    let (config, errors) = parse::config(attribute, args);
+    let (config, errors) = parse::config(attribute, args, &function);
     let expanded = shape::of(&function, &config).map(|shape| expand::function(&config, &shape, function));
     match (expanded, errors) {
         (Ok(expanded), None) => expanded,

@@ -1,10 +1,13 @@
 //! The arguments of both attributes, checked one by one and brought to one form.
 
 use proc_macro2::{Span, TokenStream};
-use quote::quote_spanned;
-use syn::{Expr, Lit, LitBool, LitInt, LitStr, Path, parse_quote, spanned::Spanned};
+use quote::{ToTokens, quote_spanned};
+use syn::{Expr, ItemFn, Lit, LitBool, LitInt, LitStr, Path, parse_quote, spanned::Spanned};
 
-use super::{Attribute, blocks};
+use super::{
+    Attribute,
+    blocks::{self, PREDICATES, STOPS, WAITS},
+};
 use crate::options::{Opt, Options};
 
 const COMMON: [&str; 6] = ["attempt_timeout", "deadline", "before_sleep", "jitter", "reraise", "crate"];
@@ -32,13 +35,14 @@ pub(crate) struct Config {
 }
 
 /// The valid part of the arguments, and what is wrong with the rest.
-pub(crate) fn config(attribute: Attribute, args: TokenStream) -> (Config, Option<syn::Error>) {
+pub(crate) fn config(attribute: Attribute, args: TokenStream, function: &ItemFn) -> (Config, Option<syn::Error>) {
     let own: &[&str] = if attribute == Attribute::Retry { &RETRY } else { &DEFAULT_RETRY };
     let known: Vec<&str> = own.iter().chain(&COMMON).copied().collect();
     let mut options = Options::parse(attribute.name(), &known, args);
 
     let krate = value(&mut options, "crate", "crate = path::to::memory_core").unwrap_or(parse_quote!(::memory_core));
-    let blocks = Blocks { krate: &krate, options: &mut options };
+    let inputs = function.sig.inputs.to_token_stream();
+    let blocks = Blocks { krate: &krate, options: &mut options, inputs: &inputs };
     let (stop, wait, predicate) = match attribute {
         Attribute::Retry => blocks.written(),
         Attribute::DefaultRetry => blocks.implied(),
@@ -61,38 +65,50 @@ pub(crate) fn config(attribute: Attribute, args: TokenStream) -> (Config, Option
 struct Blocks<'a> {
     krate: &'a Path,
     options: &'a mut Options,
+    /// The arguments of the function, which a block may mention.
+    inputs: &'a TokenStream,
 }
 
 impl Blocks<'_> {
     /// `#[retry(stop = .., wait = .., retry = ..)]`
-    fn written(self) -> (TokenStream, TokenStream, Option<Expr>) {
-        let Self { krate, options } = self;
-        let stop = block(options, "stop", "stop = stop_after_retries(5)")
+    fn written(mut self) -> (TokenStream, TokenStream, Option<Expr>) {
+        let krate = self.krate;
+        let stop = self
+            .block("stop", "stop = stop_after_retries(5)", STOPS)
             .map_or_else(|| quote_at(&parse_quote!(#krate::stop_after_retries(3))), |stop| quote_at(&stop));
-        let wait = block(options, "wait", "wait = exponential_backoff(min = 2, max = 30)")
+        let wait = self
+            .block("wait", "wait = exponential_backoff(min = 2, max = 30)", WAITS)
             .map_or_else(|| quote_at(&parse_quote!(#krate::no_wait())), |wait| quote_at(&wait));
-        let predicate = block(options, "retry", "retry = retry_on_error(my_predicate)");
+        let predicate = self.block("retry", "retry = retry_on_error(my_predicate)", PREDICATES);
         (stop, wait, predicate)
     }
 
     /// `#[default_retry(attempts = .., wait_min = .., wait_max = .., multiplier = .., retry_on = ..)]`
-    fn implied(self) -> (TokenStream, TokenStream, Option<Expr>) {
-        let Self { krate, options } = self;
-        let attempts = options
+    fn implied(mut self) -> (TokenStream, TokenStream, Option<Expr>) {
+        let krate = self.krate;
+        let attempts = self
+            .options
             .take("attempts")
             .and_then(|opt| {
                 let attempts = attempts(&opt);
-                options.keep(attempts)
+                self.options.keep(attempts)
             })
             .unwrap_or(parse_quote!(3));
-        let mut number = |name, example, default| value::<Expr>(options, name, example).unwrap_or(default);
+        let mut number = |name, example, default| value::<Expr>(self.options, name, example).unwrap_or(default);
         let min = number("wait_min", "wait_min = 2", parse_quote!(2));
         let max = number("wait_max", "wait_max = 10", parse_quote!(10));
         let multiplier = number("multiplier", "multiplier = 1", parse_quote!(1));
-        let predicate = block(options, "retry_on", "retry_on = my_predicate");
+        let predicate = self.block("retry_on", "retry_on = my_predicate", PREDICATES);
         let stop = quote_spanned!(attempts.span()=> #krate::stop_after_retries(#attempts));
         let wait = parse_quote!(#krate::exponential_backoff().multiplier(#multiplier).min(#min).max(#max));
         (stop, quote_at(&wait), predicate)
+    }
+
+    /// An expression in which blocks, some of them of this sort, take keyword arguments.
+    fn block(&mut self, name: &str, example: &str, calls: &blocks::Calls) -> Option<Expr> {
+        let block = self.options.take(name)?.assigned(example).and_then(blocks::with_keywords);
+        let called = block.and_then(|block| blocks::all_called(&block, calls, self.inputs).map(|()| block));
+        self.options.keep(called)
     }
 }
 
@@ -137,12 +153,6 @@ fn spanned(options: &mut Options, name: &str, example: &str) -> Option<(Span, Ex
     let opt = options.take(name)?;
     let value = opt.assigned(example).map(|value| (opt.name.span(), value));
     options.keep(value)
-}
-
-/// An expression in which blocks take keyword arguments.
-fn block(options: &mut Options, name: &str, example: &str) -> Option<Expr> {
-    let block = options.take(name)?.assigned(example).and_then(blocks::with_keywords);
-    options.keep(block)
 }
 
 fn quote_at(expr: &Expr) -> TokenStream {

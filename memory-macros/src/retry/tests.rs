@@ -57,3 +57,18 @@ fn keyword_arguments_become_settings_and_positions() {
     assert!(blocks::with_keywords(parse_quote!(exponential_backoff(min = 1, min = 2))).is_err());
     assert!(blocks::with_keywords(parse_quote!(incrementing(max = 10, 2))).is_err());
 }
+
+#[test]
+fn a_block_that_is_named_but_not_called_is_found_where_a_block_is_expected() {
+    let refused = |expr, calls, inputs| blocks::all_called(&expr, calls, &inputs).is_err();
+    for (block, _) in blocks::WAITS {
+        let name = quote::format_ident!("{block}");
+        assert!(refused(parse_quote!(memory_core::#name), blocks::WAITS, quote!()), "{block}");
+        assert!(!refused(parse_quote!(#name), blocks::WAITS, quote!(#name: &Wait)), "an argument: {block}");
+    }
+    assert!(refused(parse_quote!(stop_after_retries(5) & (stop_never)), blocks::STOPS, quote!()));
+    assert!(refused(parse_quote!(chain([fixed(1), no_wait])), blocks::WAITS, quote!()));
+    assert!(refused(parse_quote!(exponential_backoff.min(1)), blocks::WAITS, quote!()));
+    assert!(!refused(parse_quote!(of_my_own(fixed)), blocks::WAITS, quote!()));
+    assert!(!refused(parse_quote!(fixed), blocks::PREDICATES, quote!()), "a predicate of this name");
+}

@@ -8,7 +8,7 @@ use super::{Expansion, mentioned_names, mentions_param, operand, site, site_at};
 use crate::memorize::{
     mentions::{mentions, with_self_as},
     params::{Param, Pass},
-    validate::{Kept, Life},
+    validate::{Kept, Life, Tags},
 };
 
 impl Expansion<'_> {
@@ -120,7 +120,7 @@ impl Expansion<'_> {
 
     /// Whether anything was said about returned values.
     pub(super) fn has_judge(&self) -> bool {
-        !self.judge_tokens().is_empty()
+        self.config.judges()
     }
 
     /// Whether what was said mentions an argument, so that no separate function can say it.
@@ -151,20 +151,24 @@ impl Expansion<'_> {
     pub(super) fn verdict(&self) -> TokenStream {
         let private = &self.private;
         let config = self.config;
+        let some = |field: &str, how: TokenStream, expr: &Option<Expr>| {
+            let field = Ident::new(field, site());
+            expr.as_ref()
+                .map(|expr| quote_spanned!(site()=> __fm_verdict.#field = #private::some(#private::#how(#expr));))
+        };
         let fields: TokenStream = [
             config
                 .cache_if
                 .as_ref()
                 .map(|expr| quote_spanned!(site()=> __fm_verdict.store = #private::kept_when(__fm_returned, #expr);)),
             self.expiry().map(|expiry| quote_spanned!(site()=> __fm_verdict.expiry = #expiry;)),
-            config
-                .jitter
-                .as_ref()
-                .map(|expr| quote_spanned!(site()=> __fm_verdict.jitter = #private::some(#private::ratio(#expr));)),
-            config
-                .idle
-                .as_ref()
-                .map(|expr| quote_spanned!(site()=> __fm_verdict.idle = #private::some(#private::span(#expr));)),
+            some("jitter", quote!(ratio), &config.jitter),
+            some("idle", quote!(span), &config.idle),
+            some("stale_while_revalidate", quote!(span), &config.stale_while_revalidate),
+            some("stale_if_error", quote!(span), &config.stale_if_error),
+            some("refresh_ahead", quote!(ratio), &config.refresh_ahead),
+            self.is_failure(),
+            config.tags.as_ref().map(|tags| self.tags(tags)),
         ]
         .into_iter()
         .flatten()
@@ -174,6 +178,51 @@ impl Expansion<'_> {
             #fields
             __fm_verdict
         }}
+    }
+
+    // Output: verdict.is_failure = Some(fails(returned, is_retryable_error) || shape.is_none(returned));
+    fn is_failure(&self) -> Option<TokenStream> {
+        let private = &self.private;
+        let shape = self.shape();
+        let fails = match &self.config.stale_on {
+            Some(Expr::Closure(closure)) => {
+                let span = site_at(syn::spanned::Spanned::span(closure));
+                quote_spanned!(span=> #private::fails_when(__fm_returned, #closure))
+            }
+            Some(predicate) => {
+                let span = site_at(syn::spanned::Spanned::span(predicate));
+                quote_spanned!(span=> #private::fails_by(__fm_returned, #predicate))
+            }
+            None => quote_spanned!(site()=> #private::Outcome::is_err(#shape, __fm_returned)),
+        };
+        let none = self
+            .config
+            .stale_on_none
+            .map(|_| quote_spanned!(site()=> || #private::Outcome::is_none(#shape, __fm_returned)));
+        let is_said = self.config.stale_on.is_some() || none.is_some();
+        is_said.then(|| quote_spanned!(site()=> __fm_verdict.is_failure = #private::some(#fails #none);))
+    }
+
+    // Output: verdict.tags.push(tag(&"loader")); verdict.tags.push(tag(&id));
+    fn tags(&self, tags: &Tags) -> TokenStream {
+        let private = &self.private;
+        match tags {
+            Tags::Listed(tags) => tags
+                .iter()
+                .map(|tag| {
+                    let (span, tag) = (site_at(syn::spanned::Spanned::span(tag)), operand(tag));
+                    quote_spanned!(span=> __fm_verdict.tags.push(#private::tag(&#tag));)
+                })
+                .collect(),
+            Tags::Value(value) => {
+                let span = site_at(syn::spanned::Spanned::span(value));
+                quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags(#value));)
+            }
+            Tags::Returned(closure) => {
+                let span = site_at(syn::spanned::Spanned::span(closure));
+                quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));)
+            }
+        }
     }
 
     // Output: if shape.is_none(returned) { Some(life(5)) } else { Some(life(60)) }

@@ -101,11 +101,21 @@ impl Expansion<'_> {
         let check = if self.config.memory_only { quote!(memory_only) } else { quote!(portable) };
         // The bound on bytes is not even tried for values that never become bytes.
         let asked = if self.config.memory_only { quote!(&) } else { quote!(&&) };
+        let asked_for_none = self
+            .config
+            .stale_on_none
+            .map(|span| quote_spanned!(site_at(span)=> #private::kept(__fm_layers.has_option());));
         let layers = [
             kept_layer(&self.config.cache_err, "result", private),
+            asked_for_none.unwrap_or_default(),
             kept_layer(&self.config.cache_none, "option", private),
         ];
         let checked = quote_spanned!(span=> #private::#check(__fm_stored, __fm_way););
+        let ends = self
+            .config
+            .timeout
+            .as_ref()
+            .map(|timeout| quote_spanned!(site_at(timeout.span())=> #private::ends(__fm_returning, __fm_ended);));
         quote_spanned! {site()=>
             #[allow(unused_imports)]
             use #private::probes::*;
@@ -115,7 +125,10 @@ impl Expansion<'_> {
             let __fm_stored = __fm_layers.stored();
             let __fm_way = (#asked __fm_stored).way();
             #checked
-            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&&__fm_layers.failure()).share())
+            let __fm_returning = #private::returning::<#returned>();
+            let __fm_ended = (&__fm_returning).way();
+            #ends
+            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&__fm_layers.failure()).share(), __fm_ended)
         }
     }
 

@@ -24,6 +24,7 @@ impl Expansion<'_> {
         let engine = self.engine(mode);
         let Cache { before, value } = cache;
         let locals = matches!(self.host, Host::Inline).then(|| self.inline_parts());
+        let limits = self.limits();
         let awaited = (self.flavor != Flavor::Sync).then(|| quote!(.await));
         quote_spanned! {site()=>
             #locals
@@ -31,7 +32,7 @@ impl Expansion<'_> {
             #before
             let __fm_key = #key;
             let __fm_refresh: #private::std::primitive::bool = #refresh;
-            #private::#engine(#private::call(#plan, #value, __fm_key, __fm_refresh), move || (#judge, #start))#awaited
+            #private::#engine(#private::call(#plan, #value, __fm_key, __fm_refresh)#limits, move || (#judge, #start))#awaited
         }
     }
 
@@ -61,6 +62,29 @@ impl Expansion<'_> {
                 }}
             }
         }
+    }
+
+    // Output: .within(Some(span(0.2)), None)
+    fn limits(&self) -> Option<TokenStream> {
+        let private = &self.private;
+        let (soft, hard) = (&self.config.soft_timeout, &self.config.timeout);
+        if soft.is_none() && hard.is_none() {
+            return None;
+        }
+        let limit = |limit: &Option<syn::Expr>| match limit {
+            None => quote_spanned!(site()=> #private::none()),
+            Some(expr) => {
+                let bound = self.bind(&expr.to_token_stream());
+                quote_spanned! {site_at(syn::spanned::Spanned::span(expr))=> {
+                    #[allow(unused_imports)]
+                    use #private::probes::*;
+                    #bound
+                    #private::some(#private::span(#expr))
+                }}
+            }
+        };
+        let (soft, hard) = (limit(soft), limit(hard));
+        Some(quote_spanned!(site()=> .within(#soft, #hard)))
     }
 
     /// Proofs that what is spelled `State` is axum's.

@@ -1,10 +1,10 @@
-//! Blocks by import, under another name and by path; keyword arguments, positions and operators.
+//! Blocks by import, under another name, by path and as an argument; keyword arguments, positions and operators.
 
 use std::cell::Cell;
 
 use memory_core::{
     chain, exponential_backoff, fixed as every, incrementing, random_between, retry, retry_on_error, retry_on_result,
-    stop_after_delay, stop_after_retries, stop_before_delay,
+    stop_after_delay, stop_after_retries, stop_before_delay, Wait,
 };
 
 #[retry(
@@ -24,7 +24,13 @@ async fn call(calls: &Cell<u32>) -> Result<u32, std::io::Error> {
     }
 }
 
+#[retry(wait = fixed.clone())]
+async fn waits_as_told(fixed: &Wait) -> Result<u32, std::io::Error> {
+    Ok(1)
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    waits_as_told(&every(0)).await.unwrap();
     assert_eq!(call(&Cell::new(0)).await.unwrap(), 3);
 }
