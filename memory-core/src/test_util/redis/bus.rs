@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 
 use super::{Bug, link::Link, store::Asker};
@@ -116,7 +116,7 @@ impl<'a> Delivery<'a> {
         Self { link, watcher, under_way: BTreeMap::new(), sent: 0 }
     }
 
-    /// Until the subscription breaks; what is under way then is lost.
+    /// Until the subscription breaks. What is under way then is lost, or arrives all the same.
     async fn run(mut self, mut stream: UnboundedReceiver<Told>) {
         loop {
             let next = self.under_way.first_key_value().map(|((due, _), _)| *due);
@@ -126,9 +126,19 @@ impl<'a> Delivery<'a> {
             };
             match received {
                 Some(Some(told)) => self.send(told),
-                Some(None) => return,
+                Some(None) => return self.finish().await,
                 None => self.deliver().await,
             }
+        }
+    }
+
+    async fn finish(mut self) {
+        if self.link.node.draw(Duration::ZERO..Duration::from_micros(2)).is_zero() {
+            return;
+        }
+        while let Some(((due, _), _)) = self.under_way.first_key_value() {
+            sleep_until(*due).await;
+            self.deliver().await;
         }
     }
 

@@ -121,6 +121,9 @@ impl<'a> Checker<'a> {
         if self.facts.was_subscribed(call.process, since, held.at + TOLD_WITHIN) {
             return call.began.at > held.at + TOLD_WITHIN;
         }
+        if self.facts.has_resynced(call.process, held.place, call.began.place) {
+            return true;
+        }
         call.began.at > held.at + self.plan.trust && !self.joined_earlier(call, value, held)
     }
 

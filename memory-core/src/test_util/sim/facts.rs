@@ -53,6 +53,8 @@ pub(super) struct Facts {
     pub(super) flights: HashMap<(Process, Text), Vec<Span>>,
     /// When the subscription of a process was not there.
     pub(super) bus_down: HashMap<Process, Vec<(Duration, Duration)>>,
+    /// The places where it was there again, and everything older distrusted.
+    resyncs: HashMap<Process, Vec<usize>>,
 }
 
 impl Facts {
@@ -65,7 +67,7 @@ impl Facts {
             facts.operate(process, moment, &event.what);
             facts.make(process, moment, &event.what);
             facts.fly(process, place, &event.what, &mut open);
-            facts.hear(process, event);
+            facts.hear(process, place, event);
         }
         facts
     }
@@ -155,7 +157,10 @@ impl Facts {
         }
     }
 
-    fn hear(&mut self, process: Process, event: &Event) {
+    fn hear(&mut self, process: Process, place: usize, event: &Event) {
+        if let What::BusUp = event.what {
+            self.resyncs.entry(process).or_default().push(place);
+        }
         let downs = self.bus_down.entry(process).or_insert_with(|| vec![(Duration::ZERO, Duration::MAX)]);
         match &event.what {
             What::BusUp => {
@@ -168,6 +173,11 @@ impl Facts {
             }
             _ => {}
         }
+    }
+
+    /// Whether a process has begun to listen anew between these places.
+    pub(super) fn has_resynced(&self, process: Process, from: usize, until: usize) -> bool {
+        self.resyncs.get(&process).is_some_and(|places| places.iter().any(|place| (from..until).contains(place)))
     }
 
     /// Whether a process was subscribed for all of this time.

@@ -30,7 +30,7 @@ use crate::{backend::Prefix, error::FmError};
 ///
 /// # Default
 ///
-/// Three nodes, four keys, 80 operations a node.
+/// Three nodes, up to four keys, 80 operations a node.
 ///
 /// # Examples
 ///
@@ -66,7 +66,7 @@ impl Simulation {
         self
     }
 
-    /// How many keys there are.
+    /// How many keys there are at most; how many of them, the seed decides.
     pub fn keys(mut self, keys: usize) -> Self {
         self.keys = keys.max(1);
         self
@@ -177,9 +177,10 @@ impl Simulation {
             (most(0..6).saturating_sub(3), most(0..20), most(0..30), most(20..2000));
         let (clients, trust) = (most(2..7) as usize, most(150..1500));
         let (answered_late, excused_late) = (most(0..500).saturating_sub(250), most(0..1000).saturating_sub(500));
+        let (keys, latency) = (most(0..self.keys as u64) as usize + 1, most(1..15));
         let memory = (0..self.nodes).map(|_| self.memory.unwrap_or(most(0..3) > 0)).collect();
         Ok(Plan {
-            spots: (0..self.keys).map(|number| Spot::new(number, &prefix)).collect(),
+            spots: (0..keys).map(|number| Spot::new(number, &prefix)).collect(),
             memory,
             clients: self.clients.unwrap_or(clients),
             steps: self.steps,
@@ -187,6 +188,7 @@ impl Simulation {
             longest_life: Duration::from_millis(life),
             answered_late: Duration::from_millis(answered_late),
             excused_late: Duration::from_millis(excused_late),
+            latency: Duration::from_micros(200)..Duration::from_millis(latency),
             think: milliseconds(0..think),
             body: milliseconds(0..body),
             failing_bodies: failing as f64 / 100.0,

@@ -94,6 +94,7 @@ impl World {
     pub(super) fn boot(&self, process: Process) -> Result<Alive, FmError> {
         let recorder = self.history.recorder(process);
         let node = self.redis.node_recorded(Some(recorder.clone()));
+        node.latency(self.plan.latency.clone());
         node.slow(self.plan.slow, Duration::from_millis(400));
         let cache = self.cache(&node, process.node)?;
         let alive = Alive { process, cache, node, recorder, clients: Arc::default() };
