@@ -22,7 +22,10 @@ pub struct ChaosHandle(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     stopped: AtomicBool,
-    calls: AtomicU64,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    removals: AtomicU64,
+    others: AtomicU64,
     faults: AtomicU64,
     lost_replies: AtomicU64,
     delays: AtomicU64,
@@ -34,9 +37,15 @@ struct State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChaosCounts {
-    /// Calls of the store.
-    pub calls: u64,
-    /// Those that failed without effect.
+    /// Reads, each of one key or more.
+    pub reads: u64,
+    /// Writes, each of one value or more.
+    pub writes: u64,
+    /// Removals, of keys and of groups.
+    pub removals: u64,
+    /// Other calls of a shared store: leases, and lives that are prolonged.
+    pub others: u64,
+    /// Calls that failed without effect.
     pub faults: u64,
     /// Those that took effect and failed all the same.
     pub lost_replies: u64,
@@ -64,7 +73,10 @@ impl ChaosHandle {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let state = &*self.0;
         ChaosCounts {
-            calls: number(&state.calls),
+            reads: number(&state.reads),
+            writes: number(&state.writes),
+            removals: number(&state.removals),
+            others: number(&state.others),
             faults: number(&state.faults),
             lost_replies: number(&state.lost_replies),
             delays: number(&state.delays),
@@ -78,6 +90,18 @@ pub(super) struct Dice {
     random: Mutex<fastrand::Rng>,
     rates: Rates,
     handle: ChaosHandle,
+}
+
+/// What is asked of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Read,
+    Write {
+        /// Whether it may arrive late: something would refuse it then.
+        may_haunt: bool,
+    },
+    Removal,
+    Other,
 }
 
 /// What becomes of one call.
@@ -98,13 +122,13 @@ impl Dice {
     }
 
     /// Draws what becomes of a call of a shared store, after waiting where it has to.
-    pub(super) async fn roll(&self, may_haunt: bool) -> Fate {
-        self.count(|state| &state.calls);
+    pub(super) async fn roll(&self, call: Call) -> Fate {
+        self.see(call);
         if let Some(wait) = self.wait() {
             self.count(|state| &state.delays);
             tokio::time::sleep(wait).await;
         }
-        let fate = self.fate(may_haunt);
+        let fate = self.fate(call == Call::Write { may_haunt: true });
         match fate {
             Fate::Fine => {}
             Fate::Fails => self.count(|state| &state.faults),
@@ -116,12 +140,21 @@ impl Dice {
 
     /// Whether an entry goes from memory now.
     pub(super) fn evicts(&self) -> bool {
-        self.count(|state| &state.calls);
         let evicts = self.happens(self.rates.evictions);
         if evicts {
             self.count(|state| &state.evictions);
         }
         evicts
+    }
+
+    /// Counts a call.
+    pub(super) fn see(&self, call: Call) {
+        self.count(|state| match call {
+            Call::Read => &state.reads,
+            Call::Write { .. } => &state.writes,
+            Call::Removal => &state.removals,
+            Call::Other => &state.others,
+        });
     }
 
     fn wait(&self) -> Option<Duration> {

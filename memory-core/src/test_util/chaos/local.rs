@@ -2,7 +2,7 @@
 
 use std::{any::Any, sync::Arc};
 
-use super::dice::Dice;
+use super::dice::{Call, Dice};
 use crate::{
     backend::{Entry, Key, KeyRef, LocalTier, Weight},
     sync::lock,
@@ -22,6 +22,7 @@ impl ChaosLocal {
 
 impl LocalTier for ChaosLocal {
     fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Arc<Entry>)) -> bool {
+        self.dice.see(Call::Read);
         if self.dice.evicts() && self.inner.remove(key).is_some() {
             *lock(&self.evicted) += 1;
         }
@@ -29,6 +30,7 @@ impl LocalTier for ChaosLocal {
     }
 
     fn insert(&self, key: Key, entry: Arc<Entry>) {
+        self.dice.see(Call::Write { may_haunt: false });
         if self.dice.evicts() {
             self.inner.remove(key.as_key());
             *lock(&self.evicted) += 1;
@@ -38,10 +40,12 @@ impl LocalTier for ChaosLocal {
     }
 
     fn remove(&self, key: KeyRef<'_>) -> Option<Arc<Entry>> {
+        self.dice.see(Call::Removal);
         self.inner.remove(key)
     }
 
     fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64 {
+        self.dice.see(Call::Removal);
         self.inner.remove_where(doomed)
     }
 

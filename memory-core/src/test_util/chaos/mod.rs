@@ -52,11 +52,14 @@ use crate::{
 /// ```
 #[must_use = "a backend does nothing until a cache is opened on it"]
 pub struct ChaosBackend {
-    open: Box<dyn FnOnce(&Prefix) -> Result<Tier, FmError>>,
+    open: Open,
     seed: u64,
     rates: Rates,
     handle: ChaosHandle,
 }
+
+/// Opens the store of a backend, whatever the backend's type.
+type Open = Box<dyn FnOnce(&Prefix) -> Result<Tier, FmError>>;
 
 /// How often what happens; a rate is a part of the calls, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default)]

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::dice::{Dice, Fate, fault};
+use super::dice::{Call, Dice, Fate, fault};
 use crate::{
     backend::{BoxFuture, Fetched, Group, RemoteKey, RemoteTier, RemoteWrite, Removed, Watcher, Written},
     error::FmError,
@@ -39,8 +39,8 @@ impl ChaosRemote {
     }
 
     /// One call that may be repeated or left out.
-    async fn call<T>(&self, call: impl Future<Output = Result<T, FmError>>) -> Result<T, FmError> {
-        match self.dice.roll(false).await {
+    async fn call<T>(&self, what: Call, call: impl Future<Output = Result<T, FmError>>) -> Result<T, FmError> {
+        match self.dice.roll(what).await {
             Fate::Fine => call.await,
             Fate::Fails => Err(fault()),
             Fate::LosesReply | Fate::Haunts(_) => call.await.and_then(|_| Err(fault())),
@@ -48,7 +48,7 @@ impl ChaosRemote {
     }
 
     async fn removal(&self, removal: Removal) -> Removed {
-        match self.dice.roll(false).await {
+        match self.dice.roll(Call::Removal).await {
             Fate::Fine => self.missed.apply(&*self.inner, &removal).await,
             Fate::Fails => {
                 lock(&self.missed.waiting).push_back(removal);
@@ -96,7 +96,7 @@ impl RemoteTier for ChaosRemote {
     }
 
     fn fetch<'a>(&'a self, keys: &'a [RemoteKey]) -> BoxFuture<'a, Result<Vec<Fetched>, FmError>> {
-        Box::pin(self.call(async {
+        Box::pin(self.call(Call::Read, async {
             self.missed.replay(&*self.inner).await;
             self.inner.fetch(keys).await
         }))
@@ -106,7 +106,7 @@ impl RemoteTier for ChaosRemote {
         Box::pin(async move {
             // A write by hand has no stamp, so that nothing would refuse it when it is late.
             let may_haunt = writes.iter().all(|write| write.stamp.is_some());
-            match self.dice.roll(may_haunt).await {
+            match self.dice.roll(Call::Write { may_haunt }).await {
                 Fate::Fine => self.inner.store(writes).await,
                 Fate::Fails => Err(fault()),
                 Fate::LosesReply => self.inner.store(writes).await.and_then(|_| Err(fault())),
@@ -127,11 +127,11 @@ impl RemoteTier for ChaosRemote {
     }
 
     fn touch<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<(), FmError>> {
-        Box::pin(self.call(self.inner.touch(key, life)))
+        Box::pin(self.call(Call::Other, self.inner.touch(key, life)))
     }
 
     fn lease<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<bool, FmError>> {
-        Box::pin(self.call(self.inner.lease(key, life)))
+        Box::pin(self.call(Call::Other, self.inner.lease(key, life)))
     }
 
     fn watch(&self, watcher: Arc<dyn Watcher>) {

@@ -250,18 +250,18 @@ mod tests {
 
     #[test]
     fn whatever_invalidates_a_key_refuses_the_runs_under_way_and_hides_what_is_stored() {
-        let invalidate: [fn(&mut Store); 4] = [
-            |store| drop(store.remove(&asker(), &key())),
-            |store| drop(store.clear(&asker(), &Group::All)),
-            |store| drop(store.clear(&asker(), &Group::Namespace("n".into()))),
-            |store| drop(store.clear(&asker(), &Group::Tag("t".into()))),
+        let invalidate: [fn(&mut Store) -> u64; 4] = [
+            |store| store.remove(&asker(), &key()),
+            |store| store.clear(&asker(), &Group::All),
+            |store| store.clear(&asker(), &Group::Namespace("n".into())),
+            |store| store.clear(&asker(), &Group::Tag("t".into())),
         ];
         for invalidate in invalidate {
             let mut store = Store::new();
             let before = stamp(&store);
             assert_eq!(store.store(&asker(), write(before.clone(), &["t"]), u64::MAX), Written::Stored);
             assert!(is_there(&store));
-            invalidate(&mut store);
+            assert_eq!(invalidate(&mut store), 1);
             assert!(!is_there(&store));
             assert_eq!(store.store(&asker(), write(before, &["t"]), u64::MAX), Written::Outdated);
             let after = stamp(&store);

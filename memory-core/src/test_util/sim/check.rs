@@ -85,11 +85,25 @@ impl<'a> Checker<'a> {
             return Err(broken("no value outlives its expiry", story(call, number), key));
         }
         for (removal, target) in &self.removals {
-            if removal.number != number && self.covers(target, &value.key) && is_older(value, removal) {
+            if removal.number != number && self.covers(target, &value.key) && self.is_older(number, value, removal) {
                 self.check_removal(call, number, value, removal)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a value is older than a removal: its run began before; or it was set before, by a call that returned.
+    ///
+    /// A `set` whose caller went away may still take effect for a while, as one whose reply was lost may for others.
+    fn is_older(&self, number: u64, value: &Value, removal: &Operation) -> bool {
+        if !value.by_hand {
+            return value.began < removal.began;
+        }
+        let missed = self.facts.operations.get(&number).is_some_and(|set| set.missed.is_some());
+        match value.ended {
+            Some(ended) if !missed || value.process == removal.process => ended < removal.began,
+            _ => value.began.at + IN_DOUBT < removal.began.at,
+        }
     }
 
     /// Whether the answer of `call`, which `removal` covers, could still be given.
@@ -153,19 +167,6 @@ fn removal_took(removal: &Operation) -> Duration {
     match removal.replayed {
         Some(_) => Duration::from_secs(1),
         None => removal.returned().map_or(Duration::ZERO, |returned| returned.at.saturating_sub(removal.began.at)),
-    }
-}
-
-/// Whether a value is older than a removal: its run began before; or it was set before, by a call that returned.
-///
-/// A `set` whose caller went away may still take effect for a while, as one whose reply was lost may for others.
-fn is_older(value: &Value, removal: &Operation) -> bool {
-    if !value.by_hand {
-        return value.began < removal.began;
-    }
-    match value.ended {
-        Some(ended) if value.process == removal.process => ended < removal.began,
-        _ => value.began.at + IN_DOUBT < removal.began.at,
     }
 }
 

@@ -45,6 +45,9 @@ pub(super) struct Span {
     pub(super) ended: usize,
 }
 
+/// The spans that have not ended yet, by the number of the flight: of which process and key, and which of theirs.
+type Open = HashMap<u64, Vec<((Process, Text), usize)>>;
+
 #[derive(Default)]
 pub(super) struct Facts {
     pub(super) values: HashMap<u64, Value>,
@@ -60,7 +63,7 @@ pub(super) struct Facts {
 impl Facts {
     pub(super) fn of(events: &[Event]) -> Self {
         let mut facts = Self::default();
-        let mut open = HashMap::new();
+        let mut open = Open::new();
         for (place, event) in events.iter().enumerate() {
             let Some(process) = event.process else { continue };
             let moment = Moment { place, at: event.at };
@@ -117,15 +120,9 @@ impl Facts {
         self.values.insert(number, Value { key: key.clone(), process, began: moment, ended: None, by_hand });
     }
 
-    fn fly(
-        &mut self,
-        process: Process,
-        place: usize,
-        what: &What,
-        open: &mut HashMap<u64, Vec<((Process, Text), usize)>>,
-    ) {
+    fn fly(&mut self, process: Process, place: usize, what: &What, open: &mut Open) {
         match what {
-            What::RunBegan { value, key, .. } => self.take_off(process, place, *value, &[key.clone()], open),
+            What::RunBegan { value, key, .. } => self.take_off(process, place, *value, std::slice::from_ref(key), open),
             What::FlightBegan { flight, keys } => self.take_off(process, place, *flight, keys, open),
             What::RunEnded { value: flight, .. } | What::FlightEnded { flight } => {
                 for (subject, index) in open.remove(flight).unwrap_or_default() {
@@ -138,14 +135,7 @@ impl Facts {
         }
     }
 
-    fn take_off(
-        &mut self,
-        process: Process,
-        place: usize,
-        flight: u64,
-        keys: &[Text],
-        open: &mut HashMap<u64, Vec<((Process, Text), usize)>>,
-    ) {
+    fn take_off(&mut self, process: Process, place: usize, flight: u64, keys: &[Text], open: &mut Open) {
         for key in keys {
             let subject = (process, key.clone());
             let spans = self.flights.entry(subject.clone()).or_default();

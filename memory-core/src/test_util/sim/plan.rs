@@ -81,7 +81,7 @@ impl Spot {
     /// The `number`th key: some are in a namespace, some have tags, some neither.
     pub(super) fn new(number: usize, prefix: &Prefix) -> Self {
         let name = format!("k{number}");
-        let namespace = (number % 3 != 0).then(|| format!("n{}", number % 2));
+        let namespace = (!number.is_multiple_of(3)).then(|| format!("n{}", number % 2));
         let tags = (0..number % 3).map(|tag| format!("t{tag}")).collect();
         let text = KeyBuf::direct(namespace.as_deref(), &name).to_key().as_key().render(prefix).into();
         Self { name, namespace, tags, text }
