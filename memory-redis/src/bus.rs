@@ -5,13 +5,11 @@
 //! comes before it. That also notices a server that is still there but no longer the one that others write to.
 
 use std::{
-    future::poll_fn,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_core::Stream;
+use futures_util::StreamExt;
 use memory_core::{FmError, backend::Watcher};
 use redis::{Msg, Pipeline, aio::PubSubStream};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
@@ -27,6 +25,7 @@ use crate::{
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
+/// At least; longer where calls may take longer.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
 /// So many heartbeats in a row that are not heard mean that nothing is.
 const MISSES: u32 = 2;
@@ -110,7 +109,7 @@ impl Listener {
     }
 
     async fn hear(&self, mut messages: PubSubStream, heard: &watch::Sender<Generation>) -> FmError {
-        while let Some(message) = poll_fn(|cx| Pin::new(&mut messages).poll_next(cx)).await {
+        while let Some(message) = messages.next().await {
             self.tell(&message, heard);
         }
         failure::backend("the connection to Redis that hears of changes has ended")
@@ -154,18 +153,18 @@ impl Listener {
     }
 
     async fn heartbeat(&self, link: &Link, heard: &mut watch::Receiver<Generation>) -> Result<(), FmError> {
-        let nonce = Generation::fresh();
+        let (nonce, limit) = (Generation::fresh(), HEARTBEAT_LIMIT.max(self.slot.settings.response_timeout));
         let mut request = Pipeline::new();
         request.cmd("PUBLISH").arg(self.slot.names.heartbeat(&self.slot.sender)).arg(nonce.as_bytes());
         let there_and_back = async {
-            for answer in link.ask(&request, HEARTBEAT_LIMIT).await? {
+            for answer in link.ask(&request, limit).await? {
                 failure::answered(&answer)?;
             }
             // An error would mean that the other half has gone, and then this one goes, too.
             let _ = heard.wait_for(|last| *last == nonce).await;
             Ok(())
         };
-        real_time::within(HEARTBEAT_LIMIT, there_and_back).await.map_err(|_| failure::too_slow(HEARTBEAT_LIMIT))?
+        real_time::within(limit, there_and_back).await.map_err(|_| failure::too_slow(limit))?
     }
 }
 

@@ -22,8 +22,8 @@
 //!
 //! No call fails because of it: a read is a miss, a write is passed over, both are counted. A removal holds in this process at
 //! once, is queued, and is made up for before Redis is read again. `.strict()` on a direct call or a companion makes the
-//! failure an error. Calls wait for Redis for 120 ms at most, and not at all while it is known to be away; the connection is
-//! tried again by itself, at most five times a second.
+//! failure an error. Calls wait for Redis for 120 ms at most, and not at all while it is known to be away, or known to take
+//! longer than that; the connection is tried again by itself, at most five times a second.
 //!
 //! # Features
 //!
@@ -74,9 +74,10 @@
 //!
 //! # Rooms, ground floor first
 //!
-//! `generation`, `moment`, `frame`, `names`, `life`, `message`: what lies in Redis. `clock`, `real_time`, `pace`: time.
-//! `link`: one connection. `scripts`, `scan`, `groups`, `removal`, `read`, `write`: what is said over it. `topology`, `journal`, `doubt`,
-//! `slot`, `supervisor`: which one is in use. `bus`: what others change. `tier`, `backend`: the faces to the engine and to the user.
+//! `generation`, `moment`, `frame`, `names`, `life`, `message`: what lies in Redis, and what is said about it. `clock`,
+//! `real_time`, `pace`: time. `link`: one connection. `scripts` (and `lua/`), `scan`, `groups`, `removal`, `read`,
+//! `write`: what is said over it. `topology`, `journal`, `doubt`, `slot`, `supervisor`: which one is in use. `bus`: what
+//! others change. `tier`, `backend`: the faces to the engine and to the user.
 
 mod backend;
 mod bus;

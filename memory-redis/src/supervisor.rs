@@ -11,10 +11,11 @@ use redis::{Pipeline, Value};
 use crate::{failure, generation::Generation, link::Link, pace::Pace, real_time, removal, scan, scripts, slot::Slot};
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
-const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
 /// So many heartbeats in a row without an answer condemn a connection.
 const MISSES: u32 = 2;
-/// For making a connection and logging in, and for each step until it is admitted.
+/// For making a connection and logging in, and for each step until it is admitted, except its greeting: a server that is
+/// too slow for calls is of no use to them, so it is left alone until it answers a greeting as fast as a call wants to
+/// be answered.
 const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
 
 /// The supervisor's hold on its slot. When its runtime ends, or it panics, the slot learns that nobody watches.
@@ -62,7 +63,7 @@ async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
     let dialled = real_time::within(ADMISSION_LIMIT, slot.topology.dial()).await;
     let connection = dialled.map_err(|_| failure::too_slow(ADMISSION_LIMIT))?.map_err(failure::driver)?;
     let link = Link::new(connection);
-    if let Health::Unwell(refusal) = greet(slot, &link, ADMISSION_LIMIT).await? {
+    if let Health::Unwell(refusal) = greet(slot, &link, slot.settings.response_timeout).await? {
         return Err(refusal);
     }
     scripts::load(&link, ADMISSION_LIMIT).await?;
@@ -84,7 +85,7 @@ async fn watch_over(slot: &Arc<Slot>, link: &Arc<Link>) -> FmError {
             reason = link.condemned() => return reason,
             () = real_time::sleep(HEARTBEAT) => {}
         }
-        match greet(slot, link, HEARTBEAT_LIMIT).await {
+        match greet(slot, link, slot.settings.response_timeout).await {
             Ok(_) => missed = 0,
             Err(_) if missed + 1 < MISSES => missed += 1,
             Err(silence) => link.condemn(silence),

@@ -224,7 +224,7 @@ async fn a_connection_that_is_killed_is_made_anew_and_nothing_is_taken_for_grant
 async fn a_connection_that_goes_silent_is_noticed_and_made_anew() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port());
-    let (here, there) = (Store::patient(&server.url()), Store::patient(&proxy.url()));
+    let (here, there) = (Store::patient(&server.url()), Store::at(&proxy.url()));
     let ears = listen(&there).await;
     // The second connection is the one that listens.
     proxy.existing_from(1, Mode::Blackhole);

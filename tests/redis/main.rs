@@ -13,6 +13,7 @@ mod outages;
 mod removals;
 mod storing;
 mod tags;
+mod tiers;
 mod tls;
 
 use std::{sync::Arc, time::Duration};

@@ -27,6 +27,13 @@ pub(crate) struct Found<T> {
     pub(crate) stamp: Option<Stamp>,
 }
 
+impl<T> Found<T> {
+    /// Whether there is a value that a refresh would replace.
+    pub(crate) fn wants_refresh(&self) -> bool {
+        self.copied.as_ref().is_some_and(|copied| copied.entry.standing(Tick::now()) != Standing::Fresh)
+    }
+}
+
 /// A value that was read from a shared store.
 pub(crate) struct Copied<T> {
     pub(crate) value: Arc<T>,
@@ -300,11 +307,7 @@ impl Core {
         let groups = namespace.into_iter().chain(tags.iter().cloned().map(Group::Tag)).collect();
         let born = Tick::now().before(stored.age);
         let copied = self.coherence.as_ref().map(|_| before.moment);
-        let entry = self.entry(value, face, stored.life, Origin { born, epoch: before.epoch, groups, copied });
-        if let Some(rests) = stored.rests {
-            entry.rest_until(born.after(rests));
-        }
-        entry
+        self.entry(value, face, stored.life, Origin { born, epoch: before.epoch, groups, copied, rests: stored.rests })
     }
 
     /// A read of what has a time to idle gives it that much more to live.
