@@ -3,17 +3,9 @@
 //! `FM_SIM_SEED=123 cargo test -p memory-core --features test-util --test simulation -- replay --nocapture` shows one world
 //! (`FM_SIM_PLANT=1`, `2` or `3` plants a bug in it), and `FM_SIM_SEEDS=10000` has the others run in so many.
 
-use std::{
-    future::IntoFuture,
-    ops::Range,
-    time::{Duration, Instant},
-};
+use std::{ops::Range, time::Instant};
 
-use memory_core::{
-    FmCache, FmError, FmMemoryBackend,
-    test_util::{Bug, Partition, Report, SimNode, SimRedis, Simulation, Violation},
-};
-use tokio::time::sleep;
+use memory_core::test_util::{Bug, Report, Simulation, Violation};
 
 const BUGS: [Bug; 3] = [Bug::GenerationsUnchecked, Bug::ReconnectIgnored, Bug::StoredAfterInvalidate];
 
