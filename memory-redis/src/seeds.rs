@@ -15,8 +15,10 @@ use crate::{
     topology,
 };
 
-/// For each step of connecting to one node.
-const STEP: Duration = Duration::from_millis(250);
+/// For making a connection to one node and logging in; with TLS, that takes its time.
+const CONNECT: Duration = Duration::from_millis(500);
+/// For each question to it after that.
+const ANSWER: Duration = Duration::from_millis(250);
 /// How long others may take after the first one: a node that is down holds nobody up.
 const OTHERS: Duration = Duration::from_millis(100);
 
@@ -52,7 +54,7 @@ impl Seeds {
             .map(|(place, address)| async move { (place, self.connect(address).await) })
             .collect();
         loop {
-            let limit = if view.usable().next().is_none() { 2 * STEP } else { OTHERS };
+            let limit = if view.usable().next().is_none() { CONNECT + ANSWER } else { OTHERS };
             match real_time::within(limit, dialled.next()).await {
                 Ok(Some((place, Ok(link)))) => view.links[place] = Ok(link),
                 Ok(Some((_, Err(reason)))) => refusal = reason,
@@ -78,12 +80,12 @@ impl Seeds {
     /// Connects to one node and sees whether it answers.
     pub(crate) async fn connect(&self, address: &Address) -> Result<Arc<Link>, FmError> {
         let client = self.client(address)?;
-        let connected = real_time::within(STEP, topology::connect(&client)).await;
-        let link = Link::new(connected.map_err(|_| failure::too_slow(STEP))?.map_err(failure::driver)?);
+        let connected = real_time::within(CONNECT, topology::connect(&client)).await;
+        let link = Link::new(connected.map_err(|_| failure::too_slow(CONNECT))?.map_err(failure::driver)?);
         let mut greeting = Pipeline::new();
         greeting.cmd("PING");
-        failure::answered(link.ask(&greeting, STEP).await?.first().unwrap_or(&redis::Value::Nil))?;
-        scripts::load(&link, STEP).await?;
+        failure::answered(link.ask(&greeting, ANSWER).await?.first().unwrap_or(&redis::Value::Nil))?;
+        scripts::load(&link, ANSWER).await?;
         Ok(link)
     }
 }
@@ -96,7 +98,7 @@ pub(crate) async fn look(view: &View) -> Result<Shards, FmError> {
 async fn best<F: Future<Output = Result<Shards, FmError>>>(mut asked: FuturesUnordered<F>) -> Result<Shards, FmError> {
     let (mut best, mut refusal): (Option<Shards>, _) = (None, failure::backend("no node of the cluster answers"));
     loop {
-        let limit = if best.is_none() { 2 * STEP } else { OTHERS };
+        let limit = if best.is_none() { CONNECT + ANSWER } else { OTHERS };
         match real_time::within(limit, asked.next()).await {
             Ok(Some(Ok(shards))) if best.as_ref().is_none_or(|best| knows_more(&shards, best)) => best = Some(shards),
             Ok(Some(Ok(_))) => {}
@@ -111,8 +113,8 @@ fn knows_more(one: &Shards, other: &Shards) -> bool {
 }
 
 async fn ask_seed(seed: &Client) -> Result<Shards, FmError> {
-    let connected = real_time::within(STEP, topology::connect(seed)).await;
-    let link = Link::new(connected.map_err(|_| failure::too_slow(STEP))?.map_err(failure::driver)?);
+    let connected = real_time::within(CONNECT, topology::connect(seed)).await;
+    let link = Link::new(connected.map_err(|_| failure::too_slow(CONNECT))?.map_err(failure::driver)?);
     let host = match seed.get_connection_info().addr() {
         ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
         _ => "127.0.0.1".to_owned(),
@@ -121,7 +123,7 @@ async fn ask_seed(seed: &Client) -> Result<Shards, FmError> {
 }
 
 async fn ask(link: Arc<Link>, host: String) -> Result<Shards, FmError> {
-    let answers = link.ask(&Shards::question(), STEP).await?;
+    let answers = link.ask(&Shards::question(), ANSWER).await?;
     failure::answered(&answers[0])?;
     Shards::parse(&answers, &host).ok_or_else(|| failure::backend("this Redis is not part of a cluster"))
 }
