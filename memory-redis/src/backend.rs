@@ -16,7 +16,8 @@ use crate::{names::Names, place::Place, settings::Settings, slot::Slot, tier::Re
 #[cfg(feature = "sentinel")]
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Keeps a cache in Redis, shared between processes.
+/// Keeps a cache in Redis, shared between processes: in one server, in the master that Redis Sentinel names (with the
+/// feature `sentinel`), or spread over a Redis Cluster (with the feature `cluster`).
 ///
 /// Making one does no I/O, and neither does opening a cache on it: a service boots without Redis. A background task
 /// connects on first use, watches the connection and replaces it whenever it can't be trusted, for as long as it
