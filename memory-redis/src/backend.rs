@@ -16,7 +16,8 @@ use crate::{names::Names, place::Place, settings::Settings, slot::Slot, tier::Re
 #[cfg(feature = "sentinel")]
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Keeps a cache in Redis, shared between processes.
+/// Keeps a cache in Redis, shared between processes: in one server, in the master that Redis Sentinel names (with the
+/// feature `sentinel`), or spread over a Redis Cluster (with the feature `cluster`).
 ///
 /// Making one does no I/O, and neither does opening a cache on it: a service boots without Redis. A background task
 /// connects on first use, watches the connection and replaces it whenever it can't be trusted, for as long as it
@@ -42,6 +43,8 @@ const SENTINEL_PORT: u16 = 26_379;
 #[derive(Clone)]
 pub struct FmRedisBackend {
     place: Result<Place, FmError>,
+    #[cfg(feature = "tls")]
+    certificates: Option<redis::TlsCertificates>,
     settings: Result<Settings, FmError>,
 }
 
@@ -139,18 +142,60 @@ impl FmRedisBackend {
         Place::cluster(seeds).map(Self::at)
     }
 
-    /// How the nodes that Redis Sentinel or Redis Cluster name are connected to: login, database and TLS of this URL,
-    /// or of a [`ConnectionInfo`]. Its host and port are not used.
+    /// How the nodes that Redis Sentinel or Redis Cluster name are connected to: with the login, the database and the TLS
+    /// of this URL or [`ConnectionInfo`]. Its host and port are not used.
     ///
     /// # Default
     ///
     /// Sentinel: without login and TLS. Cluster: as the first URL says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "sentinel", feature = "tls"))]
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// let backend = FmRedisBackend::sentinel("mymaster", ["redis://:of-sentinels@s1", "redis://:of-sentinels@s2"])?
+    ///     .node_connection("rediss://user:password@any/2");
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(all(feature = "sentinel", feature = "tls")))]
+    /// # fn main() {}
+    /// ```
     #[cfg(any(feature = "sentinel", feature = "cluster"))]
     pub fn node_connection(mut self, like: impl IntoConnectionInfo) -> Self {
         self.place = self.place.and_then(|place| {
             let like = like.into_connection_info().map_err(|_| refused_url(""))?;
             place.with_nodes(like)
         });
+        self
+    }
+
+    /// The authority to trust, and the certificate to show, on every TLS connection: to the one server, to sentinels and
+    /// to nodes. A single server's may also come with [`from_client`](Self::from_client).
+    ///
+    /// # Default
+    ///
+    /// The authorities that this machine trusts, and no certificate of our own.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use memory_redis::{FmRedisBackend, redis::TlsCertificates};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let authority = std::fs::read("authority.pem")?;
+    /// let backend = FmRedisBackend::connect("rediss://redis.internal")?
+    ///     .certificates(TlsCertificates { client_tls: None, root_cert: Some(authority) });
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn certificates(mut self, certificates: redis::TlsCertificates) -> Self {
+        self.certificates = Some(certificates);
         self
     }
 
@@ -205,7 +250,12 @@ impl FmRedisBackend {
     }
 
     fn at(place: Place) -> Self {
-        Self { place: Ok(place), settings: Ok(Settings::default()) }
+        Self {
+            place: Ok(place),
+            #[cfg(feature = "tls")]
+            certificates: None,
+            settings: Ok(Settings::default()),
+        }
     }
 
     /// Talks to one server as to a cluster, where keys lie on different nodes: for tests.
@@ -226,7 +276,10 @@ impl FmRedisBackend {
 
 impl FmBackend for FmRedisBackend {
     fn open(self, prefix: &Prefix) -> Result<Tier, FmError> {
-        let topology = Topology::new(self.place?)
+        let place = self.place?;
+        #[cfg(feature = "tls")]
+        let place = place.with_certificates(self.certificates.as_ref())?;
+        let topology = Topology::new(place)
             .map_err(|error| FmError::with_source(Kind::Config, "these Redis settings cannot work", error))?;
         let mut settings = self.settings?;
         settings.spread |= topology.is_spread();
@@ -306,6 +359,41 @@ mod tests {
         assert!(open(backend().response_timeout(0)).err().unwrap().is_config());
         assert!(open(backend().deadline(-1).payload_limit(5)).err().unwrap().is_config());
         assert!(open(backend().deadline(0.5)).is_ok());
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn a_cluster_is_found_by_one_url_at_least_and_has_no_databases() {
+        assert!(FmRedisBackend::cluster([""; 0]).unwrap_err().is_config());
+        assert!(FmRedisBackend::cluster(["redis://:secret@a", "redis://:secret@b/1"]).unwrap_err().is_config());
+        let backend = FmRedisBackend::cluster(vec!["redis://:secret@a".to_owned(), "valkey://b:1".to_owned()]).unwrap();
+        let shown = format!("{backend:?}");
+        assert!(shown.contains("a:6379, b:1") && !shown.contains("secret"), "{shown}");
+        assert!(open(backend.clone().node_connection("redis://host/1")).err().unwrap().is_config());
+        assert!(open(backend.node_connection("redis://user:word@host")).is_ok());
+    }
+
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn sentinels_have_a_port_of_their_own_and_no_databases() {
+        assert!(FmRedisBackend::sentinel("mymaster", [""; 0]).unwrap_err().is_config());
+        let backend = FmRedisBackend::sentinel("mymaster", ["redis://:secret@a/2", "redis://b:1"]).unwrap();
+        let shown = format!("{backend:?}");
+        assert!(shown.contains("mymaster of a:26379, b:1") && !shown.contains("secret"), "{shown}");
+        let Ok(Place::Sentinel { sentinels, node, .. }) = &backend.place else { panic!("{shown}") };
+        assert_eq!((sentinels[0].redis_settings().db(), node.redis_settings().db()), (0, 2));
+        assert_eq!(
+            (sentinels[0].redis_settings().password(), node.redis_settings().password()),
+            (Some("secret"), None)
+        );
+        assert!(open(backend.node_connection("nonsense")).err().unwrap().is_config());
+    }
+
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    #[test]
+    fn a_single_server_has_no_other_nodes() {
+        let backend = FmRedisBackend::connect("redis://a").unwrap().node_connection("redis://b");
+        assert!(open(backend).err().unwrap().is_config());
     }
 
     #[cfg(not(feature = "tls"))]

@@ -165,11 +165,10 @@ impl Listener {
             if link.masters() != masters {
                 return failure::backend("changes are published on another Redis by now");
             }
-            let sent = Instant::now();
             match self.heartbeats(&link, heard).await {
-                Ok(()) => {
+                Ok(since) => {
                     missed = 0;
-                    self.watcher.in_step(sent.elapsed());
+                    self.watcher.in_step(since);
                     silence.ends(&self.slot);
                 }
                 // It is the other connection that failed.
@@ -181,11 +180,11 @@ impl Listener {
         }
     }
 
-    /// Over each connection that is in use, to be heard over the one to the same server.
-    async fn heartbeats(&self, link: &Arc<Link>, heard: &watch::Sender<Vec<Generation>>) -> Result<(), FmError> {
-        let servers = link.servers()?;
+    /// Over each connection that is in use, to be heard over the one to the same server; how long ago that began.
+    async fn heartbeats(&self, link: &Arc<Link>, heard: &watch::Sender<Vec<Generation>>) -> Result<Duration, FmError> {
+        let (sent, servers) = (Instant::now(), link.servers()?);
         let beats = servers.iter().enumerate().map(|(place, server)| self.heartbeat(place, server, heard.subscribe()));
-        try_join_all(beats).await.map(drop)
+        try_join_all(beats).await.map(|_| sent.elapsed())
     }
 
     async fn heartbeat(

@@ -70,6 +70,11 @@ impl View {
             .filter(|(_, link)| link.doom().is_none())
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.usable().next().is_none()
+    }
+
     /// The connection to the owner of a slot.
     pub(crate) fn owner(&self, slot: u16) -> Result<Arc<Link>, FmError> {
         let place = self.shards.owner(slot).ok_or_else(|| failure::backend("no node of the cluster owns this slot"))?;

@@ -72,10 +72,10 @@ impl<'a> Keeper<'a> {
             self.look(cluster, &view).await;
         }
         self.reconnect(slot, cluster).await;
-        match cluster.view().usable().next() {
-            Some(_) => Ok(()),
-            None => Err(failure::backend("no node of the cluster can be reached")),
+        if cluster.view().is_lost() {
+            return Err(failure::backend("no node of the cluster can be reached"));
         }
+        Ok(())
     }
 
     /// Condemns the connections that have been silent too often. The clock is that of the first master.
@@ -103,6 +103,7 @@ impl<'a> Keeper<'a> {
         // A master that has just been resumed may still believe in times long gone.
         if shards != view.shards && shards.epoch >= view.shards.epoch {
             self.masters.retain(|address, _| shards.masters.contains(address));
+            self.seeds.know(&shards);
             cluster.show(View::new(shards, view));
         }
     }

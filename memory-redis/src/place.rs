@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-#[cfg(any(feature = "sentinel", feature = "cluster"))]
+#[cfg(any(feature = "sentinel", feature = "cluster", feature = "tls"))]
 use memory_core::{FmError, backend::Kind};
-#[cfg(any(feature = "sentinel", feature = "cluster"))]
+#[cfg(any(feature = "sentinel", feature = "cluster", feature = "tls"))]
 use redis::ConnectionAddr;
 use redis::ConnectionInfo;
 #[cfg(feature = "sentinel")]
 use redis::RedisConnectionInfo;
+#[cfg(feature = "tls")]
+use redis::{Client, TlsCertificates};
 
 /// Where Redis is, and how it is connected to.
 #[derive(Clone)]
@@ -65,6 +67,38 @@ impl Place {
             }
         }
     }
+}
+
+#[cfg(feature = "tls")]
+impl Place {
+    /// With these certificates on every TLS connection.
+    pub(crate) fn with_certificates(self, given: Option<&TlsCertificates>) -> Result<Self, FmError> {
+        let Some(given) = given else { return Ok(self) };
+        let put = |info| certified(info, given);
+        Ok(match self {
+            Self::One(info) => Self::One(put(info)?),
+            #[cfg(feature = "sentinel")]
+            Self::Sentinel { name, sentinels, node } => {
+                let sentinels = sentinels.into_iter().map(put).collect::<Result<_, _>>()?;
+                Self::Sentinel { name, sentinels, node: put(node)? }
+            }
+            #[cfg(feature = "cluster")]
+            Self::Cluster { seeds, node } => {
+                let seeds = seeds.into_iter().map(put).collect::<Result<_, _>>()?;
+                Self::Cluster { seeds, node: put(node)? }
+            }
+        })
+    }
+}
+
+#[cfg(feature = "tls")]
+fn certified(info: ConnectionInfo, certificates: &TlsCertificates) -> Result<ConnectionInfo, FmError> {
+    if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        return Ok(info);
+    }
+    let client = Client::build_with_tls(info, certificates.clone());
+    let client = client.map_err(|_| FmError::new(Kind::Config, "these certificates cannot be read"))?;
+    Ok(client.get_connection_info().clone())
 }
 
 /// Addresses only: the rest may hold passwords.

@@ -1,6 +1,9 @@
 //! Finding the masters of a cluster, and connecting to them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use memory_core::FmError;
@@ -15,8 +18,10 @@ use crate::{
     topology,
 };
 
-/// For each step of connecting to one node.
-const STEP: Duration = Duration::from_millis(250);
+/// For making a connection to one node and logging in; with TLS, that takes its time.
+const CONNECT: Duration = Duration::from_millis(500);
+/// For each question to it after that.
+const ANSWER: Duration = Duration::from_millis(250);
 /// How long others may take after the first one: a node that is down holds nobody up.
 const OTHERS: Duration = Duration::from_millis(100);
 
@@ -25,13 +30,15 @@ const OTHERS: Duration = Duration::from_millis(100);
 pub(crate) struct Seeds {
     seeds: Vec<Client>,
     node: ConnectionInfo,
+    /// The masters that were there last.
+    known: Mutex<Vec<Address>>,
 }
 
 impl Seeds {
     /// Does no I/O.
     pub(crate) fn new(seeds: Vec<ConnectionInfo>, node: ConnectionInfo) -> RedisResult<Self> {
         let seeds = seeds.into_iter().map(topology::client).collect::<RedisResult<_>>()?;
-        Ok(Self { seeds, node })
+        Ok(Self { seeds, node, known: Mutex::default() })
     }
 
     /// The addresses of the seeds.
@@ -42,27 +49,42 @@ impl Seeds {
 
     /// Connects to the masters; those that can't be reached now are left to the [`Keeper`](crate::keeper::Keeper).
     pub(crate) async fn dial(&self) -> Result<Arc<Link>, FmError> {
-        let shards = best(self.seeds.iter().map(ask_seed).collect()).await?;
-        let mut view = View::new(shards, &View::empty());
+        let asked = self.seeds.clone().into_iter().chain(self.known_masters()).map(ask_seed).collect();
+        let mut view = View::new(best(asked).await?, &View::empty());
+        self.know(&view.shards);
+        let refusal = self.connect_all(&mut view).await;
+        if view.is_lost() { Err(refusal) } else { Ok(Link::to_cluster(Cluster::new(view))) }
+    }
+
+    /// Notes where the masters are by now, for the case that none of the seeds is left.
+    pub(crate) fn know(&self, shards: &Shards) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&shards.masters);
+    }
+
+    fn known_masters(&self) -> Vec<Client> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_seed = |client: &Client| {
+            let addr = client.get_connection_info().addr();
+            self.seeds.iter().any(|seed| seed.get_connection_info().addr() == addr)
+        };
+        known.iter().filter_map(|address| self.client(address).ok()).filter(|client| !is_seed(client)).collect()
+    }
+
+    /// Connects to all masters of a view at once; why one of them was not reached.
+    async fn connect_all(&self, view: &mut View) -> FmError {
         let mut refusal = failure::backend("no node of the cluster can be reached");
         let masters = view.shards.masters.clone();
-        let mut dialled: FuturesUnordered<_> = masters
-            .iter()
-            .enumerate()
-            .map(|(place, address)| async move { (place, self.connect(address).await) })
-            .collect();
+        let dials = masters.iter().enumerate();
+        let dials = dials.map(|(place, address)| async move { (place, self.connect(address).await) });
+        let mut dialled: FuturesUnordered<_> = dials.collect();
         loop {
-            let limit = if view.usable().next().is_none() { 2 * STEP } else { OTHERS };
+            let limit = if view.is_lost() { CONNECT + ANSWER } else { OTHERS };
             match real_time::within(limit, dialled.next()).await {
                 Ok(Some((place, Ok(link)))) => view.links[place] = Ok(link),
                 Ok(Some((_, Err(reason)))) => refusal = reason,
-                Ok(None) | Err(real_time::Elapsed) => break,
+                Ok(None) | Err(real_time::Elapsed) => return refusal,
             }
         }
-        if view.usable().next().is_none() {
-            return Err(refusal);
-        }
-        Ok(Link::to_cluster(Cluster::new(view)))
     }
 
     /// Clients for all masters, as a connection knows them.
@@ -78,12 +100,12 @@ impl Seeds {
     /// Connects to one node and sees whether it answers.
     pub(crate) async fn connect(&self, address: &Address) -> Result<Arc<Link>, FmError> {
         let client = self.client(address)?;
-        let connected = real_time::within(STEP, topology::connect(&client)).await;
-        let link = Link::new(connected.map_err(|_| failure::too_slow(STEP))?.map_err(failure::driver)?);
+        let connected = real_time::within(CONNECT, topology::connect(&client)).await;
+        let link = Link::new(connected.map_err(|_| failure::too_slow(CONNECT))?.map_err(failure::driver)?);
         let mut greeting = Pipeline::new();
         greeting.cmd("PING");
-        failure::answered(link.ask(&greeting, STEP).await?.first().unwrap_or(&redis::Value::Nil))?;
-        scripts::load(&link, STEP).await?;
+        failure::answered(link.ask(&greeting, ANSWER).await?.first().unwrap_or(&redis::Value::Nil))?;
+        scripts::load(&link, ANSWER).await?;
         Ok(link)
     }
 }
@@ -96,7 +118,7 @@ pub(crate) async fn look(view: &View) -> Result<Shards, FmError> {
 async fn best<F: Future<Output = Result<Shards, FmError>>>(mut asked: FuturesUnordered<F>) -> Result<Shards, FmError> {
     let (mut best, mut refusal): (Option<Shards>, _) = (None, failure::backend("no node of the cluster answers"));
     loop {
-        let limit = if best.is_none() { 2 * STEP } else { OTHERS };
+        let limit = if best.is_none() { CONNECT + ANSWER } else { OTHERS };
         match real_time::within(limit, asked.next()).await {
             Ok(Some(Ok(shards))) if best.as_ref().is_none_or(|best| knows_more(&shards, best)) => best = Some(shards),
             Ok(Some(Ok(_))) => {}
@@ -110,9 +132,9 @@ fn knows_more(one: &Shards, other: &Shards) -> bool {
     (one.epoch, one.covered()) > (other.epoch, other.covered())
 }
 
-async fn ask_seed(seed: &Client) -> Result<Shards, FmError> {
-    let connected = real_time::within(STEP, topology::connect(seed)).await;
-    let link = Link::new(connected.map_err(|_| failure::too_slow(STEP))?.map_err(failure::driver)?);
+async fn ask_seed(seed: Client) -> Result<Shards, FmError> {
+    let connected = real_time::within(CONNECT, topology::connect(&seed)).await;
+    let link = Link::new(connected.map_err(|_| failure::too_slow(CONNECT))?.map_err(failure::driver)?);
     let host = match seed.get_connection_info().addr() {
         ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
         _ => "127.0.0.1".to_owned(),
@@ -121,7 +143,7 @@ async fn ask_seed(seed: &Client) -> Result<Shards, FmError> {
 }
 
 async fn ask(link: Arc<Link>, host: String) -> Result<Shards, FmError> {
-    let answers = link.ask(&Shards::question(), STEP).await?;
+    let answers = link.ask(&Shards::question(), ANSWER).await?;
     failure::answered(&answers[0])?;
     Shards::parse(&answers, &host).ok_or_else(|| failure::backend("this Redis is not part of a cluster"))
 }

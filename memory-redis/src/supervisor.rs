@@ -69,8 +69,10 @@ pub(crate) async fn run(reign: Reign) {
 /// Makes a connection and puts it to use once it has answered, and once everything that Redis has missed is made up
 /// for.
 async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
-    let dialled = real_time::within(ADMISSION_LIMIT, slot.topology.dial()).await;
-    let link = dialled.map_err(|_| failure::too_slow(ADMISSION_LIMIT))??;
+    // Many servers are asked in two steps: where the others are, and then these.
+    let limit = if slot.settings.spread { 2 * ADMISSION_LIMIT } else { ADMISSION_LIMIT };
+    let dialled = real_time::within(limit, slot.topology.dial()).await;
+    let link = dialled.map_err(|_| failure::too_slow(limit))??;
     if let Health::Unwell(refusal) = greet(Some(&slot.clock), &link, slot.settings.response_timeout).await? {
         return Err(refusal);
     }

@@ -6,11 +6,11 @@ use memory_core::{FmCache, FmCacheManager, backend::Group};
 use memory_redis::FmRedisBackend;
 
 use crate::{
-    AT_ONCE, HEALED, PATIENCE, Store,
+    AT_ONCE, HEALED, PATIENCE, PROMOTION, Store,
     bus::{hears, listen},
     calls::{caches, computed},
     now,
-    support::{cluster_set::ClusterSet, eventually, timed},
+    support::{cluster_set::ClusterSet, eventually, redis_server::RedisServer, timed},
     traffic::{KEYS, SKIPPED, Traffic, judge, told},
 };
 
@@ -134,10 +134,8 @@ async fn fails_over(what: &str, failing: usize, trouble: impl FnOnce(&mut Cluste
     traffic.goes_on(100).await;
     let began = Instant::now();
     trouble(&mut set);
-    let (promoted, ()) = eventually(Duration::from_secs(20), "the replica takes over", || async {
-        set.leads(3 + failing).then_some(())
-    })
-    .await;
+    let (promoted, ()) =
+        eventually(PROMOTION, "the replica takes over", || async { set.leads(3 + failing).then_some(()) }).await;
     let (healed, ()) = eventually(HEALED, "its keys are cached again", || async {
         cache.set(key.as_str(), 1_u32).await.unwrap();
         cache.get::<u32>(key.as_str()).await.unwrap().map(|_| ())
@@ -182,8 +180,7 @@ async fn what_a_lost_master_confirmed_is_repeated_to_its_replica() {
     let () = redis::cmd("CLIENT").arg(&["KILL", "TYPE", "replica"]).query(&mut admin).unwrap();
     assert!(cache.remove(removed.as_str()).strict().await.unwrap());
     set.servers[failing].kill();
-    eventually(Duration::from_secs(20), "the replica takes over", || async { set.leads(3 + failing).then_some(()) })
-        .await;
+    eventually(PROMOTION, "the replica takes over", || async { set.leads(3 + failing).then_some(()) }).await;
     let there: bool = set.servers[3 + failing].run(&[b"EXISTS", format!("app:{removed}").as_bytes()]);
     println!("the replica has it still: {there}");
     eventually(HEALED, "its keys are cached again", || async {
@@ -192,6 +189,21 @@ async fn what_a_lost_master_confirmed_is_repeated_to_its_replica() {
     })
     .await;
     assert_eq!(cache.get::<u32>(removed.as_str()).await.unwrap(), None, "it was removed");
+}
+
+#[tokio::test]
+async fn a_cluster_is_found_again_when_the_seed_has_gone() {
+    let mut set = ClusterSet::start();
+    let store = Store::with("app", FmRedisBackend::cluster([set.servers[0].url()]).unwrap());
+    store.works(&store.key("f")).await;
+    set.servers[0].kill();
+    eventually(PROMOTION, "the replica takes over", || async { set.leads(3).then_some(()) }).await;
+    store.works(&store.key("f")).await;
+    set.servers[1..4].iter().for_each(RedisServer::hang);
+    store.fails_fast(&store.key("f")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    set.servers[1..4].iter().for_each(RedisServer::go_on);
+    store.works(&store.key("f")).await;
 }
 
 #[tokio::test]
@@ -207,7 +219,7 @@ async fn changes_on_every_master_are_heard_also_after_a_failover() {
         assert!(took < Duration::from_secs(1), "{took:?}");
     }
     set.servers[1].kill();
-    eventually(Duration::from_secs(20), "the replica takes over", || async { set.leads(4).then_some(()) }).await;
+    eventually(PROMOTION, "the replica takes over", || async { set.leads(4).then_some(()) }).await;
     for name in &names {
         let took = hears(&here, &ears, name).await;
         println!("{name} heard {took:?} after the promotion");

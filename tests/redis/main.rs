@@ -34,6 +34,9 @@ const AT_ONCE: Duration = Duration::from_millis(20);
 /// The longest until Redis is used again once it can be.
 const HEALED: Duration = Duration::from_secs(5);
 
+/// The longest until Redis itself has put a replica in the place of its master: on a busy machine its votes fail at first.
+const PROMOTION: Duration = Duration::from_secs(60);
+
 /// The store of one process, under the prefix `app`.
 struct Store {
     prefix: Prefix,

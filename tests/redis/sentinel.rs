@@ -6,7 +6,7 @@ use memory_core::{FmCache, FmCacheManager};
 use memory_redis::FmRedisBackend;
 
 use crate::{
-    HEALED, PATIENCE, Store,
+    HEALED, PATIENCE, PROMOTION, Store,
     bus::{hears, listen},
     calls::{caches, computed},
     support::{
@@ -33,9 +33,8 @@ async fn fails_over(what: &str, trouble: impl FnOnce(&mut SentinelSet)) {
     eventually(HEALED, "calls are cached", || async { (cache.stats().hits > 50).then_some(()) }).await;
     let began = Instant::now();
     trouble(&mut set);
-    let promotion = Duration::from_secs(20);
     let (promoted, ()) =
-        eventually(promotion, "another master", || async { (set.master() != before).then_some(()) }).await;
+        eventually(PROMOTION, "another master", || async { (set.master() != before).then_some(()) }).await;
     let new = set.master();
     let (healed, ()) = eventually(HEALED, "the new master is used", || async {
         let keys: Vec<String> = set.servers[new].run(&[b"KEYS", b"app:*probe*"]);
@@ -144,7 +143,7 @@ async fn changes_are_heard_also_after_a_failover() {
     hears(&here, &ears, "f").await;
     let before = set.master();
     set.servers[before].kill();
-    eventually(Duration::from_secs(20), "another master", || async { (set.master() != before).then_some(()) }).await;
+    eventually(PROMOTION, "another master", || async { (set.master() != before).then_some(()) }).await;
     let took = hears(&here, &ears, "f").await;
     println!("heard {took:?} after the promotion");
     assert!(took < HEALED, "{took:?}");

@@ -63,7 +63,7 @@ impl Traffic {
 }
 
 async fn call_until(stop: Arc<AtomicBool>, made: Arc<AtomicU32>) -> Vec<Sample> {
-    let (mut truths, mut samples, echo) = ([0; KEYS as usize], Vec::new(), echo());
+    let (mut truths, mut samples, echo) = ([0; KEYS as usize], Vec::new(), Echo::start());
     for round in 0_u32.. {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -77,7 +77,7 @@ async fn call_until(stop: Arc<AtomicBool>, made: Arc<AtomicU32>) -> Vec<Sample> 
         let start = Instant::now();
         let (time, answer) = timed(told(number, *truth)).await;
         assert_eq!(answer, *truth, "call {round} to {number}: an invalidated value came back");
-        let (control, ()) = timed(round_trip(&echo)).await;
+        let control = echo.control().await;
         samples.push(Sample { start, time, control });
         made.store(round + 1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(3)).await;
@@ -85,17 +85,22 @@ async fn call_until(stop: Arc<AtomicBool>, made: Arc<AtomicU32>) -> Vec<Sample> 
     samples
 }
 
-/// A thread that answers.
-fn echo() -> mpsc::Sender<oneshot::Sender<()>> {
-    let (ask, asked) = mpsc::channel::<oneshot::Sender<()>>();
-    std::thread::spawn(move || asked.iter().for_each(|answer| answer.send(()).unwrap_or(())));
-    ask
-}
+/// A thread that only answers.
+pub(crate) struct Echo(mpsc::Sender<oneshot::Sender<()>>);
 
-async fn round_trip(echo: &mpsc::Sender<oneshot::Sender<()>>) {
-    let (answer, answered) = oneshot::channel();
-    echo.send(answer).expect("the thread runs");
-    answered.await.expect("an answer");
+impl Echo {
+    pub(crate) fn start() -> Self {
+        let (ask, asked) = mpsc::channel::<oneshot::Sender<()>>();
+        std::thread::spawn(move || asked.iter().for_each(|answer| answer.send(()).unwrap_or(())));
+        Self(ask)
+    }
+
+    /// What a round trip takes now: this machine adds that to everything.
+    pub(crate) async fn control(&self) -> Duration {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(answer).expect("the thread runs");
+        timed(answered).await.0
+    }
 }
 
 /// Each call within `longest`; of those that began after `from`, 99 of 100 within [`SKIPPED`] beyond what this machine

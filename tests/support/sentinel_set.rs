@@ -63,17 +63,11 @@ impl SentinelSet {
     pub fn settle(&self) {
         let start = Instant::now();
         for sentinel in &self.sentinels {
-            // They look around every ten seconds otherwise.
-            let _: redis::Value = sentinel.run(&[
-                b"SENTINEL",
-                b"DEBUG",
-                b"info-period",
-                b"200",
-                b"publish-period",
-                b"200",
-                b"ping-period",
-                b"100",
-            ]);
+            // They look around every ten seconds otherwise, and look on for thirty after a pause of this machine.
+            let periods = "info-period 200 publish-period 200 ping-period 100 tilt-trigger 60000";
+            let words: Vec<&[u8]> =
+                ["SENTINEL", "DEBUG"].into_iter().chain(periods.split(' ')).map(str::as_bytes).collect();
+            let _: redis::Value = sentinel.run(&words);
         }
         while !self.sentinels.iter().all(knows_everybody) {
             assert!(start.elapsed() < Duration::from_secs(20), "the sentinels do not find each other");
