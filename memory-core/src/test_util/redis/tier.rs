@@ -81,8 +81,11 @@ impl RemoteTier for SimTier {
     }
 
     fn touch<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<(), FmError>> {
-        let key = key.clone();
-        Box::pin(self.link.call(move |store| store.touch(&key, life)))
+        Box::pin(async move {
+            let _flight = self.flight(std::iter::once(key));
+            let key = key.clone();
+            self.link.call(move |store| store.touch(&key, life)).await
+        })
     }
 
     fn lease<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<bool, FmError>> {

@@ -140,7 +140,7 @@ impl Facts {
             let subject = (process, key.clone());
             let spans = self.flights.entry(subject.clone()).or_default();
             open.entry(flight).or_default().push((subject, spans.len()));
-            // A run that is being stored is still under way: the end of its body is the event before.
+            // What goes on at once is still the same: a run that is being stored, a read that prolongs a life.
             let run = spans.iter().find(|span| span.ended.checked_add(1) == Some(place));
             let began = run.map_or(place, |run| run.began);
             spans.push(Span { began, ended: usize::MAX });

@@ -178,6 +178,7 @@ impl Simulation {
         let (clients, trust) = (most(2..7) as usize, most(150..1500));
         let (answered_late, excused_late) = (most(0..500).saturating_sub(250), most(0..1000).saturating_sub(500));
         let (keys, latency) = (most(0..self.keys as u64) as usize + 1, most(1..15));
+        let idle = if most(0..4) == 0 { most(50..500) } else { 60_000 };
         // Some worlds live fast: values expire soon, and half of the bodies fail.
         let (life, failing) = if most(0..4) == 0 { (most(120..400), 50) } else { (life, failing) };
         let memory = (0..self.nodes).map(|_| self.memory.unwrap_or(most(0..3) > 0)).collect();
@@ -190,6 +191,7 @@ impl Simulation {
             longest_life: Duration::from_millis(life),
             answered_late: Duration::from_millis(answered_late),
             excused_late: Duration::from_millis(excused_late),
+            idle: Duration::from_millis(idle),
             latency: Duration::from_micros(200)..Duration::from_millis(latency),
             think: milliseconds(0..think),
             body: milliseconds(0..body),

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     /// For how long past its expiry a value is answered while it is refreshed, and when its refresh fails.
     pub(super) answered_late: Duration,
     pub(super) excused_late: Duration,
+    /// How long after its last read a value expires.
+    pub(super) idle: Duration,
     /// How long a request or a reply usually takes.
     pub(super) latency: Range<Duration>,
     pub(super) think: Range<Duration>,

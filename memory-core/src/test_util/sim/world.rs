@@ -112,6 +112,7 @@ impl World {
         builder
             .stale_while_revalidate(self.plan.answered_late)
             .stale_if_error(self.plan.excused_late)
+            .time_to_idle(self.plan.idle)
             .stale_throttle(Duration::from_millis(100))
             .prefix(PREFIX)
             .build()
