@@ -8,7 +8,13 @@ use memory_core::{
 };
 use redis::{Client, ConnectionInfo, IntoConnectionInfo};
 
-use crate::{names::Names, settings::Settings, slot::Slot, tier::RedisTier, topology::Topology};
+#[cfg(feature = "sentinel")]
+use crate::place;
+use crate::{names::Names, place::Place, settings::Settings, slot::Slot, tier::RedisTier, topology::Topology};
+
+/// Where sentinels listen unless told otherwise.
+#[cfg(feature = "sentinel")]
+const SENTINEL_PORT: u16 = 26_379;
 
 /// Keeps a cache in Redis, shared between processes.
 ///
@@ -35,20 +41,19 @@ use crate::{names::Names, settings::Settings, slot::Slot, tier::RedisTier, topol
 #[must_use = "a backend does nothing until a cache is opened on it"]
 #[derive(Clone)]
 pub struct FmRedisBackend {
-    info: ConnectionInfo,
+    place: Result<Place, FmError>,
     settings: Result<Settings, FmError>,
 }
 
 impl FmRedisBackend {
     /// A Redis by its URL: `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS (with the feature
-    /// `tls`), `redis+unix:///path` for a socket. Does no I/O.
+    /// `tls`), `redis+unix:///path` for a socket; `valkey` in place of `redis` means the same. Does no I/O.
     ///
     /// # Errors
     ///
     /// A URL that is none of these; the message does not repeat it, since it may hold a password.
     pub fn connect(url: impl AsRef<str>) -> Result<Self, FmError> {
-        let info = url.as_ref().into_connection_info().map_err(|_| refused_url(url.as_ref()))?;
-        Ok(Self { info, settings: Ok(Settings::default()) })
+        Ok(Self::at(Place::One(address(url.as_ref())?)))
     }
 
     /// A Redis by a client that is there already, with its address, login and certificates. No connection is shared
@@ -67,7 +72,86 @@ impl FmRedisBackend {
     /// # }
     /// ```
     pub fn from_client(client: Client) -> Self {
-        Self { info: client.get_connection_info().clone(), settings: Ok(Settings::default()) }
+        Self::at(Place::One(client.get_connection_info().clone()))
+    }
+
+    /// The master that Redis Sentinel calls `name`, by the URLs of the sentinels (26379 where they name no port). Does
+    /// no I/O.
+    ///
+    /// All sentinels are asked at once, so that some of them may be away, and are asked again every 500 ms: after a
+    /// failover, planned or not, the old master is left although it may go on answering.
+    ///
+    /// A user and password in these URLs are those of the sentinels. Those of the master, and whether it speaks TLS, are
+    /// set by [`node_connection`](Self::node_connection). A sentinel has no databases: a database number in its URL is
+    /// the master's.
+    ///
+    /// # Errors
+    ///
+    /// No URL, or one that is not a Redis URL.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// let backend = FmRedisBackend::sentinel("mymaster", ["redis://s1:26379", "redis://s2:26379"])?
+    ///     .node_connection("redis://user:password@master");
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel<U: AsRef<str>>(
+        name: impl Into<String>,
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<Self, FmError> {
+        let sentinels = urls.into_iter().map(|url| sentinel_address(url.as_ref())).collect::<Result<_, _>>()?;
+        Place::sentinel(name.into(), sentinels).map(Self::at)
+    }
+
+    /// A Redis Cluster, found by the URLs of some of its nodes. Does no I/O.
+    ///
+    /// Entries are spread over all masters. Each master has a connection of its own: while one is down, the keys of the
+    /// others go on being cached, as far as the cluster itself serves them.
+    ///
+    /// The login and TLS of the first URL are those of all nodes, unless
+    /// [`node_connection`](Self::node_connection) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// No URL, one that is not a Redis URL, or one with a database number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// let backend = FmRedisBackend::cluster(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"])?;
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "cluster")]
+    pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, FmError> {
+        let seeds = urls.into_iter().map(|url| address(url.as_ref())).collect::<Result<_, _>>()?;
+        Place::cluster(seeds).map(Self::at)
+    }
+
+    /// How the nodes that Redis Sentinel or Redis Cluster name are connected to: login, database and TLS of this URL,
+    /// or of a [`ConnectionInfo`]. Its host and port are not used.
+    ///
+    /// # Default
+    ///
+    /// Sentinel: without login and TLS. Cluster: as the first URL says.
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    pub fn node_connection(mut self, like: impl IntoConnectionInfo) -> Self {
+        self.place = self.place.and_then(|place| {
+            let like = like.into_connection_info().map_err(|_| refused_url(""))?;
+            place.with_nodes(like)
+        });
+        self
     }
 
     /// The longest encoded value that is stored, in bytes; a longer one is returned to its caller and not stored.
@@ -120,6 +204,10 @@ impl FmRedisBackend {
         })
     }
 
+    fn at(place: Place) -> Self {
+        Self { place: Ok(place), settings: Ok(Settings::default()) }
+    }
+
     /// Talks to one server as to a cluster, where keys lie on different nodes: for tests.
     #[doc(hidden)]
     pub fn spread(self) -> Self {
@@ -138,20 +226,31 @@ impl FmRedisBackend {
 
 impl FmBackend for FmRedisBackend {
     fn open(self, prefix: &Prefix) -> Result<Tier, FmError> {
-        let topology = Topology::standalone(self.info)
+        let topology = Topology::new(self.place?)
             .map_err(|error| FmError::with_source(Kind::Config, "these Redis settings cannot work", error))?;
-        let slot = Slot::new(topology, self.settings?, Names::new(prefix));
+        let mut settings = self.settings?;
+        settings.spread |= topology.is_spread();
+        let slot = Slot::new(topology, settings, Names::new(prefix));
         Ok(Tier::Remote(Arc::new(RedisTier::new(slot))))
     }
 }
 
 impl fmt::Debug for FmRedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FmRedisBackend")
-            .field("address", &self.info.addr().to_string())
-            .field("settings", &self.settings)
-            .finish()
+        f.debug_struct("FmRedisBackend").field("place", &self.place).field("settings", &self.settings).finish()
     }
+}
+
+/// One URL.
+fn address(url: &str) -> Result<ConnectionInfo, FmError> {
+    url.into_connection_info().map_err(|_| refused_url(url))
+}
+
+#[cfg(feature = "sentinel")]
+fn sentinel_address(url: &str) -> Result<ConnectionInfo, FmError> {
+    let info = address(url)?;
+    let names_a_port = redis::parse_redis_url(url).is_some_and(|url| url.port().is_some());
+    Ok(if names_a_port { info } else { place::moved_to_port(info, SENTINEL_PORT) })
 }
 
 fn positive(limit: impl IntoDuration) -> Result<Duration, FmError> {

@@ -82,24 +82,38 @@
 mod backend;
 mod bus;
 mod clock;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod doubt;
 mod failure;
 mod frame;
 mod generation;
 mod groups;
+#[cfg(feature = "cluster")]
+mod hash_slot;
 mod journal;
+#[cfg(feature = "cluster")]
+mod keeper;
 mod life;
 mod link;
 mod message;
 mod moment;
 mod names;
 mod pace;
+mod place;
 mod read;
 mod real_time;
+mod recent;
 mod removal;
 mod scan;
 mod scripts;
+#[cfg(feature = "cluster")]
+mod seeds;
+#[cfg(feature = "sentinel")]
+mod sentinels;
 mod settings;
+#[cfg(feature = "cluster")]
+mod shards;
 mod slot;
 mod supervisor;
 mod tier;

@@ -20,12 +20,12 @@ fn process(url: &str) -> FmCache {
     FmCacheManager::builder(FmRedisBackend::connect(url).unwrap()).prefix("app").build().unwrap()
 }
 
-async fn computed(cache: &FmCache, key: &str, value: u32) -> u32 {
+pub(crate) async fn computed(cache: &FmCache, key: &str, value: u32) -> u32 {
     cache.get_or_compute(key.to_owned(), move || async move { Ok::<u32, FmError>(value) }).expire(60).await.unwrap()
 }
 
 /// Waits until `cache` stores and finds values again.
-async fn caches(cache: &FmCache) -> Duration {
+pub(crate) async fn caches(cache: &FmCache) -> Duration {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let (took, ()) = eventually(HEALED, "values are cached", || async {
         let key = format!("probe-{}", NEXT.fetch_add(1, Ordering::Relaxed));

@@ -7,14 +7,18 @@ mod answers;
 mod bus;
 mod calls;
 mod clearing;
+mod cluster;
 mod generations;
 mod leases;
+mod logins;
 mod outages;
 mod removals;
+mod sentinel;
 mod storing;
 mod tags;
 mod tiers;
 mod tls;
+mod traffic;
 
 use std::{sync::Arc, time::Duration};
 
