@@ -2,9 +2,10 @@
 
 use std::{ops::Range, time::Duration};
 
-use super::history::Text;
+use super::{Simulation, history::Text};
 use crate::{
     backend::{Group, Prefix},
+    error::FmError,
     key::KeyBuf,
 };
 
@@ -48,7 +49,89 @@ pub(super) struct Plan {
     pub(super) skew: i64,
 }
 
+/// Draws from the seed.
+struct Draw(fastrand::Rng);
+
+impl Draw {
+    fn number(&mut self, range: Range<usize>) -> usize {
+        self.0.usize(range)
+    }
+
+    /// True in one of so many worlds.
+    fn one_in(&mut self, worlds: usize) -> bool {
+        self.number(0..worlds) == 0
+    }
+
+    /// A part, in hundredths.
+    fn part(&mut self, range: Range<usize>) -> f64 {
+        self.number(range) as f64 / 100.0
+    }
+
+    fn milliseconds(&mut self, range: Range<u64>) -> Duration {
+        Duration::from_millis(self.0.u64(range))
+    }
+
+    /// Everything from nothing to a length.
+    fn up_to(&mut self, range: Range<u64>) -> Range<Duration> {
+        Duration::ZERO..self.milliseconds(range)
+    }
+
+    /// All nodes keep copies in memory, or none, or some.
+    fn memory(&mut self, nodes: usize) -> Vec<bool> {
+        let kind = self.number(0..4);
+        (0..nodes).map(|_| kind == 0 || kind != 1 && self.0.bool()).collect()
+    }
+}
+
 impl Plan {
+    /// Every seed is another world: calm or wild, with quick or slow bodies, short or long lives.
+    pub(super) fn draw(settings: &Simulation) -> Result<Self, FmError> {
+        let prefix = Prefix::new(PREFIX)?;
+        let mut draw = Draw(fastrand::Rng::with_seed(settings.seed));
+        let keys = draw.number(0..settings.keys) + 1;
+        let memory = draw.memory(settings.nodes);
+        let plan = Self {
+            spots: (0..keys).map(|number| Spot::new(number, &prefix)).collect(),
+            memory: settings.memory.map_or(memory, |all| vec![all; settings.nodes]),
+            clients: settings.clients.unwrap_or(draw.number(2..7)),
+            steps: settings.steps,
+            trust: draw.milliseconds(150..1500),
+            longest_life: draw.milliseconds(300..4000),
+            answered_late: draw.milliseconds(0..500).saturating_sub(Duration::from_millis(250)),
+            excused_late: draw.milliseconds(0..1000).saturating_sub(Duration::from_millis(500)),
+            idle: draw.milliseconds(50..500),
+            latency: Duration::from_micros(200)..draw.milliseconds(1..15),
+            think: draw.up_to(5..80),
+            body: draw.up_to(10..200),
+            failing_bodies: draw.part(0..20),
+            impatience: draw.part(0..30),
+            slow: draw.part(0..3),
+            faults: Some(Duration::from_millis(10)..draw.milliseconds(30..2000)),
+            skew: i64::try_from(settings.skew.as_millis()).unwrap_or(i64::MAX),
+        };
+        Ok(plan.in_a_mood(&mut draw, settings.calm))
+    }
+
+    /// What only some worlds are.
+    fn in_a_mood(mut self, draw: &mut Draw, calm: bool) -> Self {
+        if !draw.one_in(4) {
+            self.idle = Duration::from_secs(60);
+        }
+        // Values expire soon, half of the bodies fail, and what has expired stands in for them.
+        if draw.one_in(4) {
+            self.longest_life = draw.milliseconds(120..400);
+            self.excused_late = draw.milliseconds(200..1000);
+            self.failing_bodies = 0.5;
+        }
+        if calm || draw.one_in(2) {
+            self.slow = 0.0;
+        }
+        if calm {
+            self.faults = None;
+        }
+        self
+    }
+
     /// For how long a value is of any use.
     pub(super) fn longest_use(&self) -> Duration {
         self.longest_life + self.answered_late.max(self.excused_late)
