@@ -34,6 +34,8 @@ pub(super) struct Plan {
     /// For how long past its expiry a value is answered while it is refreshed, and when its refresh fails.
     pub(super) answered_late: Duration,
     pub(super) excused_late: Duration,
+    /// For how long nobody is asked to refresh a value once somebody was.
+    pub(super) throttle: Duration,
     /// How long after its last read a value expires.
     pub(super) idle: Duration,
     /// How long a request or a reply usually takes.
@@ -99,6 +101,7 @@ impl Plan {
             longest_life: draw.milliseconds(300..4000),
             answered_late: draw.milliseconds(0..500).saturating_sub(Duration::from_millis(250)),
             excused_late: draw.milliseconds(0..1000).saturating_sub(Duration::from_millis(500)),
+            throttle: draw.milliseconds(1..200),
             idle: draw.milliseconds(50..500),
             latency: Duration::from_micros(200)..draw.milliseconds(1..15),
             think: draw.up_to(5..80),
@@ -121,6 +124,8 @@ impl Plan {
         if draw.one_in(4) {
             self.longest_life = draw.milliseconds(120..400);
             self.excused_late = draw.milliseconds(200..1000);
+            self.throttle = draw.milliseconds(1..30);
+            self.answered_late = Duration::ZERO;
             self.failing_bodies = 0.5;
         }
         if calm || draw.one_in(2) {
@@ -167,7 +172,7 @@ impl Spot {
     pub(super) fn new(number: usize, prefix: &Prefix) -> Self {
         let name = format!("k{number}");
         let namespace = (!number.is_multiple_of(3)).then(|| format!("n{}", number % 2));
-        let tags = (0..number % 3).map(|tag| format!("t{tag}")).collect();
+        let tags = ["t0", "t1", "", "t0 t1"][number % 4].split_whitespace().map(str::to_owned).collect();
         let text = KeyBuf::direct(namespace.as_deref(), &name).to_key().as_key().render(prefix).into();
         Self { name, namespace, tags, text }
     }

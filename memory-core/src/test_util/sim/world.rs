@@ -113,7 +113,7 @@ impl World {
             .stale_while_revalidate(self.plan.answered_late)
             .stale_if_error(self.plan.excused_late)
             .time_to_idle(self.plan.idle)
-            .stale_throttle(Duration::from_millis(100))
+            .stale_throttle(self.plan.throttle)
             .prefix(PREFIX)
             .build()
     }
