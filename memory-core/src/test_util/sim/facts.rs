@@ -165,9 +165,11 @@ impl Facts {
         }
     }
 
-    /// Whether a process has begun to listen anew between these places.
-    pub(super) fn has_resynced(&self, process: Process, from: usize, until: usize) -> bool {
-        self.resyncs.get(&process).is_some_and(|places| places.iter().any(|place| (from..until).contains(place)))
+    /// Whether a process has begun to listen between these places: `Some(true)` when it had listened before.
+    pub(super) fn has_resynced(&self, process: Process, from: usize, until: usize) -> Option<bool> {
+        let places = self.resyncs.get(&process)?;
+        let last = places.iter().rposition(|place| (from..until).contains(place))?;
+        Some(last > 0)
     }
 
     /// Whether a process was subscribed for all of this time.
