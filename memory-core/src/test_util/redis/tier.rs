@@ -6,8 +6,9 @@ use tokio::time::sleep;
 
 use super::{
     Bug,
+    doubt::WRITE_VALIDITY,
     journal::Removal,
-    link::{Link, WRITE_VALIDITY},
+    link::Link,
     millis,
     store::{Noted, TOMBSTONE},
 };
@@ -156,7 +157,7 @@ async fn store(link: &Arc<Link>, writes: Vec<RemoteWrite>) -> Result<Vec<Written
         };
         writes.into_iter().zip(forgotten).map(decide).collect()
     });
-    link.writing(sent).await
+    link.doubts.writing(sent).await
 }
 
 /// Whether so much time has passed since the run began that the store may have forgotten removals.

@@ -128,6 +128,10 @@ impl Plan {
             self.answered_late = Duration::ZERO;
             self.failing_bodies = 0.5;
         }
+        // Runs outlive what the store remembers of removals.
+        if draw.one_in(12) {
+            self.body = draw.up_to(1000..6000);
+        }
         if calm || draw.one_in(2) {
             self.slow = 0.0;
         }
