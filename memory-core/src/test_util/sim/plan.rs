@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) impatience: f64,
     /// Messages that are slow all the time, and between faults.
     pub(super) slow: f64,
+    /// How often a copy is gone from memory when it is looked at.
+    pub(super) evictions: f64,
     pub(super) faults: Option<Range<Duration>>,
     /// How far clocks are off at most, in milliseconds.
     pub(super) skew: i64,
@@ -109,6 +111,7 @@ impl Plan {
             failing_bodies: draw.part(0..20),
             impatience: draw.part(0..30),
             slow: draw.part(0..3),
+            evictions: draw.part(0..4),
             faults: Some(Duration::from_millis(10)..draw.milliseconds(30..2000)),
             skew: i64::try_from(settings.skew.as_millis()).unwrap_or(i64::MAX),
         };
