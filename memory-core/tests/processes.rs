@@ -45,10 +45,9 @@ async fn what_is_read_while_the_store_is_told_of_an_invalidation_is_not_kept() {
     {
         let node = SimRedis::new(1).node();
         let cache = if in_memory { two_tiers(&node) } else { one_tier(&node) };
-        // The first call begins to listen, and what is computed before that is not kept.
-        assert_eq!(compute(&cache, 0).await, 0);
+        // The first call begins to listen.
+        assert_eq!(cache.get::<u32>("other").await.unwrap(), None);
         sleep(ms(100)).await;
-        invalidate(&cache, 3).await;
         assert_eq!(compute(&cache, 1).await, 1);
         steady(&node, 20);
         let read_meanwhile = async {
@@ -61,6 +60,20 @@ async fn what_is_read_while_the_store_is_told_of_an_invalidation_is_not_kept() {
         assert_eq!(read, 1, "way {way}, in memory: {in_memory}");
         assert_eq!(compute(&cache, 3).await, 3, "way {way}, in memory: {in_memory}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_first_call_of_a_process_computes_is_kept() {
+    let node = SimRedis::new(1).node();
+    let cache = two_tiers(&node);
+    let slow = cache.get_or_compute("k", || async {
+        // Meanwhile the process begins to listen.
+        sleep(ms(100)).await;
+        Ok::<_, FmError>(1)
+    });
+    assert_eq!(slow.await.unwrap(), 1);
+    assert_eq!(cache.get::<i32>("k").await.unwrap(), Some(1));
+    assert_eq!(cache.stats().outdated, 0);
 }
 
 #[tokio::test(start_paused = true)]

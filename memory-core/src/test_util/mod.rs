@@ -29,8 +29,8 @@
 //! 5. of a call in any process that finds a copy in memory and begins more than
 //!    [`l1_trust`](crate::FmCacheBuilder::l1_trust) after the invalidation holds, whatever can be heard.
 //!
-//! What is left open: a process that hears nothing (it has no copies in memory, or its subscription is broken) does not know that
-//! a run under way there is outdated. Calls that join this run, until its value is stored, get its value, as its first caller does.
+//! What is left open: a process that hears nothing (it has no copies in memory, or its subscription is broken or was not there
+//! yet) does not know that a run under way there is outdated. Calls that join this run, until its value is stored, get its value, as its first caller does.
 //!
 //! Besides:
 //!

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     Bug, bus,
+    doubt::Doubts,
     journal::{Journal, Missed, Removal},
     millis,
     node::Node,
@@ -32,9 +33,6 @@ use crate::{
 
 /// For how long a process waits for a reply.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
-
-/// A write that arrives later than this after it was sent is refused.
-pub(super) const WRITE_VALIDITY: Duration = Duration::from_millis(250);
 
 /// So many timeouts in a row condemn a connection.
 const TIMEOUTS: u32 = 10;
@@ -60,6 +58,7 @@ pub(super) struct Link {
     /// The phase is another one. (A `watch` would wake in random order.)
     turned: Notify,
     pub(super) condemned: Notify,
+    pub(super) doubts: Doubts,
     state: Mutex<State>,
     closed: AtomicBool,
 }
@@ -78,22 +77,11 @@ struct State {
     timeouts: u32,
     /// What the store's clock showed at a moment of ours.
     clock: Option<(u64, Instant)>,
-    writes_under_way: usize,
-    last_write_sent: Option<Instant>,
-    last_write_lost: Option<Instant>,
 }
 
 impl Link {
     pub(super) fn new(node: Arc<Node>, prefix: &Prefix) -> Arc<Self> {
-        let state = State {
-            journal: Journal::new(QUEUE),
-            watcher: None,
-            timeouts: 0,
-            clock: None,
-            writes_under_way: 0,
-            last_write_sent: None,
-            last_write_lost: None,
-        };
+        let state = State { journal: Journal::new(QUEUE), watcher: None, timeouts: 0, clock: None };
         Arc::new(Self {
             number: node.number,
             prefix: prefix.plain().into(),
@@ -101,6 +89,7 @@ impl Link {
             phase: Mutex::new(Phase::Idle),
             turned: Notify::new(),
             condemned: Notify::new(),
+            doubts: Doubts::default(),
             state: Mutex::new(state),
             closed: AtomicBool::new(false),
         })
@@ -175,30 +164,33 @@ impl Link {
         work: impl FnOnce(&mut Store) -> T + Send + 'static,
     ) -> Result<T, FmError> {
         let deadline = Instant::now() + PATIENCE;
+        let answer = timeout_at(deadline, self.send(work)).await.map(Result::ok);
+        if let Ok(None) = answer {
+            sleep_until(deadline).await;
+        }
+        self.alive().await;
+        match answer {
+            Ok(Some(outcome)) => {
+                lock(&self.state).timeouts = 0;
+                Ok(outcome)
+            }
+            Ok(None) | Err(_) => Err(self.was_slow()),
+        }
+    }
+
+    /// Sends a request; the answer never comes when it or its reply is lost.
+    fn send<T: Send + 'static>(&self, work: impl FnOnce(&mut Store) -> T + Send + 'static) -> oneshot::Receiver<T> {
         let (tell, told) = oneshot::channel();
-        let reply = self.node.route().reply;
-        let node = Arc::clone(&self.node);
+        let (node, reply) = (Arc::clone(&self.node), self.node.route().reply);
         self.post_then(work, move |outcome| async move {
             let Some(back) = reply else { return };
             sleep(back).await;
             if node.hears() {
+                // One who has given up is told nothing.
                 let _ = tell.send(outcome);
             }
         });
-        let answer = timeout_at(deadline, told).await;
-        self.alive().await;
-        match answer {
-            Ok(Ok(outcome)) => {
-                lock(&self.state).timeouts = 0;
-                Ok(outcome)
-            }
-            Ok(Err(_)) => {
-                sleep_until(deadline).await;
-                self.alive().await;
-                Err(self.was_slow())
-            }
-            Err(_) => Err(self.was_slow()),
-        }
+        told
     }
 
     /// Sends a request whose reply is of no interest.
@@ -299,48 +291,8 @@ impl Link {
         shown.saturating_add_signed(self.node.skew())
     }
 
-    /// Runs a write and keeps count of it: one without an answer may still take place.
-    pub(super) async fn writing<T>(&self, write: impl Future<Output = Result<T, FmError>>) -> Result<T, FmError> {
-        let sent = Instant::now();
-        let mut doubt = self.doubt(sent);
-        let outcome = write.await;
-        doubt.answered = outcome.is_ok();
-        outcome
-    }
-
-    fn doubt(&self, sent: Instant) -> Doubt<'_> {
-        let mut state = lock(&self.state);
-        state.writes_under_way += 1;
-        state.last_write_sent = Some(sent);
-        Doubt { link: self, sent, answered: false }
-    }
-
-    /// How long it takes until no write that was sent so far can take place any more.
-    pub(super) fn doubt_left(&self) -> Duration {
-        let state = lock(&self.state);
-        let last = if state.writes_under_way > 0 { state.last_write_sent } else { state.last_write_lost };
-        last.map_or(Duration::ZERO, |sent| WRITE_VALIDITY.saturating_sub(sent.elapsed()))
-    }
-
     pub(super) fn operation() -> Option<u64> {
         OPERATION.try_with(|number| *number).ok()
-    }
-}
-
-/// A write under way. Dropped before it was answered, it is in doubt.
-struct Doubt<'a> {
-    link: &'a Link,
-    sent: Instant,
-    answered: bool,
-}
-
-impl Drop for Doubt<'_> {
-    fn drop(&mut self) {
-        let mut state = lock(&self.link.state);
-        state.writes_under_way -= 1;
-        if !self.answered {
-            state.last_write_lost = state.last_write_lost.max(Some(self.sent));
-        }
     }
 }
 

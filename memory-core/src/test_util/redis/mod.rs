@@ -1,6 +1,7 @@
 //! A shared store in this process, with the semantics of the real one, and the ways of processes to it.
 
 mod bus;
+mod doubt;
 mod journal;
 mod link;
 mod node;

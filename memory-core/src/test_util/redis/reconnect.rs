@@ -30,7 +30,7 @@ pub(super) async fn supervise(link: Arc<Link>) {
 /// Puts a connection to use once the store has answered, and once everything that it has missed is made up for.
 async fn admit(link: &Arc<Link>) -> Result<(), FmError> {
     greet(link).await?;
-    sleep(link.doubt_left()).await;
+    sleep(link.doubts.left()).await;
     while !link.is_over() {
         let backlog = link.backlog();
         if link.bug() != Some(Bug::ReconnectIgnored) {

@@ -6,8 +6,9 @@ use tokio::time::sleep;
 
 use super::{
     Bug,
+    doubt::WRITE_VALIDITY,
     journal::Removal,
-    link::{Link, WRITE_VALIDITY},
+    link::Link,
     millis,
     store::{Noted, TOMBSTONE},
 };
@@ -81,8 +82,11 @@ impl RemoteTier for SimTier {
     }
 
     fn touch<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<(), FmError>> {
-        let key = key.clone();
-        Box::pin(self.link.call(move |store| store.touch(&key, life)))
+        Box::pin(async move {
+            let _flight = self.flight(std::iter::once(key));
+            let key = key.clone();
+            self.link.call(move |store| store.touch(&key, life)).await
+        })
     }
 
     fn lease<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<bool, FmError>> {
@@ -153,7 +157,7 @@ async fn store(link: &Arc<Link>, writes: Vec<RemoteWrite>) -> Result<Vec<Written
         };
         writes.into_iter().zip(forgotten).map(decide).collect()
     });
-    link.writing(sent).await
+    link.doubts.writing(sent).await
 }
 
 /// Whether so much time has passed since the run began that the store may have forgotten removals.

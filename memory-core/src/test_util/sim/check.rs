@@ -135,10 +135,12 @@ impl<'a> Checker<'a> {
         if self.facts.was_subscribed(call.process, since, held.at + TOLD_WITHIN) {
             return call.began.at > held.at + TOLD_WITHIN;
         }
-        if self.facts.has_resynced(call.process, held.place, call.began.place) {
-            return true;
+        let in_doubt = call.began.at <= held.at + self.plan.trust;
+        match self.facts.has_resynced(call.process, held.place, call.began.place) {
+            Some(true) => true,
+            None if in_doubt => false,
+            Some(false) | None => !self.joined_earlier(call, value, held),
         }
-        call.began.at > held.at + self.plan.trust && !self.joined_earlier(call, value, held)
     }
 
     /// Whether something was under way for the key in the process of `call` that began before `held`, so that the call

@@ -63,7 +63,8 @@ impl Client {
         let spot = self.world.plan.spot(&mut self.random).clone();
         match self.random.u32(..100) {
             0..58 => self.compute(&spot).await,
-            58..70 => self.get(&spot).await,
+            58..66 => self.get(&spot).await,
+            66..70 => self.get_many(&spot).await,
             70..76 => self.set(&spot).await,
             76..90 => self.invalidate(Target::Key(Arc::clone(&spot.text)), Some(&spot)).await,
             _ => {
@@ -118,6 +119,32 @@ impl Client {
             }
         })
         .await;
+    }
+
+    /// Everything in the namespace of a key, in one call.
+    async fn get_many(&mut self, spot: &Spot) {
+        let spots: Vec<Spot> = self.world.plan.spots.clone();
+        let spots: Vec<Spot> = spots.into_iter().filter(|other| other.namespace == spot.namespace).collect();
+        let get = self.alive.cache.get_many::<Seen>(spots.iter().map(|spot| &spot.name));
+        let get = match &spot.namespace {
+            Some(namespace) => get.namespace(namespace.clone()),
+            None => get,
+        };
+        let recorder = self.alive.recorder.clone();
+        let operations: Vec<u64> = spots.iter().map(|_| recorder.number()).collect();
+        for (spot, operation) in spots.iter().zip(&operations) {
+            recorder.note(What::Began { operation: *operation, act: Act::Get(Arc::clone(&spot.text)) });
+        }
+        let answers = match timeout(HANGS, get).await {
+            Ok(Ok(values)) => {
+                values.into_iter().map(|seen| seen.map_or(Answer::Done, |seen| Answer::Value(seen.value))).collect()
+            }
+            Ok(Err(error)) => vec![failed(&error); operations.len()],
+            Err(_) => vec![Answer::Hung; operations.len()],
+        };
+        for (operation, answer) in operations.into_iter().zip(answers) {
+            recorder.note(What::Ended { operation, answer });
+        }
     }
 
     async fn set(&mut self, spot: &Spot) {

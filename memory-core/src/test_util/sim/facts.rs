@@ -140,7 +140,7 @@ impl Facts {
             let subject = (process, key.clone());
             let spans = self.flights.entry(subject.clone()).or_default();
             open.entry(flight).or_default().push((subject, spans.len()));
-            // A run that is being stored is still under way: the end of its body is the event before.
+            // What goes on at once is still the same: a run that is being stored, a read that prolongs a life.
             let run = spans.iter().find(|span| span.ended.checked_add(1) == Some(place));
             let began = run.map_or(place, |run| run.began);
             spans.push(Span { began, ended: usize::MAX });
@@ -165,9 +165,11 @@ impl Facts {
         }
     }
 
-    /// Whether a process has begun to listen anew between these places.
-    pub(super) fn has_resynced(&self, process: Process, from: usize, until: usize) -> bool {
-        self.resyncs.get(&process).is_some_and(|places| places.iter().any(|place| (from..until).contains(place)))
+    /// Whether a process has begun to listen between these places: `Some(true)` when it had listened before.
+    pub(super) fn has_resynced(&self, process: Process, from: usize, until: usize) -> Option<bool> {
+        let places = self.resyncs.get(&process)?;
+        let last = places.iter().rposition(|place| (from..until).contains(place))?;
+        Some(last > 0)
     }
 
     /// Whether a process was subscribed for all of this time.

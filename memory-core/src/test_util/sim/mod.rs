@@ -9,20 +9,14 @@ mod plan;
 mod report;
 mod world;
 
-use std::{ops::Range, sync::Arc, thread, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use tokio::{task::JoinHandle, time::sleep};
 
 pub use self::report::{Report, Violation};
-use self::{
-    check::Checker,
-    client::Client,
-    history::Event,
-    plan::{PREFIX, Plan, Spot},
-    world::World,
-};
+use self::{check::Checker, client::Client, history::Event, plan::Plan, world::World};
 use super::redis::{Bug, SimRedis};
-use crate::{backend::Prefix, error::FmError};
+use crate::error::FmError;
 
 /// A world of nodes that share a [`SimRedis`], their clients, and everything that can go wrong, from one seed.
 ///
@@ -142,7 +136,7 @@ impl Simulation {
     fn run_here(&self) -> Result<(Plan, Vec<Event>), FmError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|error| FmError::with_source(crate::error::Kind::Config, "no runtime", error))?;
-        let plan = self.plan()?;
+        let plan = Plan::draw(self)?;
         let events = runtime.block_on(self.play(plan.clone()))?;
         Ok((plan, events))
     }
@@ -164,41 +158,6 @@ impl Simulation {
         sleep(Duration::from_secs(1)).await;
         look_around(&world).await?;
         Ok(world.history.take())
-    }
-
-    /// Every seed is another world: calm or wild, with quick or slow bodies, short or long lives.
-    fn plan(&self) -> Result<Plan, FmError> {
-        let prefix = Prefix::new(PREFIX)?;
-        let mut random = fastrand::Rng::with_seed(self.seed);
-        let milliseconds = |range: Range<u64>| Duration::from_millis(range.start)..Duration::from_millis(range.end);
-        let mut most = |range: Range<u64>| random.u64(range);
-        let (think, body, life) = (most(5..80), most(10..200), most(300..4000));
-        let (slow, failing, impatience, pace) =
-            (most(0..6).saturating_sub(3), most(0..20), most(0..30), most(20..2000));
-        let (clients, trust) = (most(2..7) as usize, most(150..1500));
-        let (answered_late, excused_late) = (most(0..500).saturating_sub(250), most(0..1000).saturating_sub(500));
-        let (keys, latency) = (most(0..self.keys as u64) as usize + 1, most(1..15));
-        // Some worlds live fast: values expire soon, and half of the bodies fail.
-        let (life, failing) = if most(0..4) == 0 { (most(120..400), 50) } else { (life, failing) };
-        let memory = (0..self.nodes).map(|_| self.memory.unwrap_or(most(0..3) > 0)).collect();
-        Ok(Plan {
-            spots: (0..keys).map(|number| Spot::new(number, &prefix)).collect(),
-            memory,
-            clients: self.clients.unwrap_or(clients),
-            steps: self.steps,
-            trust: Duration::from_millis(trust),
-            longest_life: Duration::from_millis(life),
-            answered_late: Duration::from_millis(answered_late),
-            excused_late: Duration::from_millis(excused_late),
-            latency: Duration::from_micros(200)..Duration::from_millis(latency),
-            think: milliseconds(0..think),
-            body: milliseconds(0..body),
-            failing_bodies: failing as f64 / 100.0,
-            impatience: impatience as f64 / 100.0,
-            slow: if self.calm { 0.0 } else { slow as f64 / 100.0 },
-            faults: (!self.calm).then(|| milliseconds(10..10 + pace)),
-            skew: i64::try_from(self.skew.as_millis()).unwrap_or(i64::MAX),
-        })
     }
 }
 

@@ -20,7 +20,10 @@ use crate::{
     FmCache, FmMemoryBackend,
     error::FmError,
     sync::lock,
-    test_util::redis::{SimNode, SimRedis},
+    test_util::{
+        ChaosBackend,
+        redis::{SimNode, SimRedis},
+    },
 };
 
 pub(super) struct World {
@@ -106,15 +109,22 @@ impl World {
 
     fn cache(&self, node: &SimNode, number: usize) -> Result<FmCache, FmError> {
         let builder = match self.plan.keeps_in_memory(number) {
-            true => FmCache::builder(FmMemoryBackend::new()).l2(node.clone()).l1_trust(self.plan.trust),
+            true => FmCache::builder(self.memory(number)).l2(node.clone()).l1_trust(self.plan.trust),
             false => FmCache::builder(node.clone()),
         };
         builder
             .stale_while_revalidate(self.plan.answered_late)
             .stale_if_error(self.plan.excused_late)
-            .stale_throttle(Duration::from_millis(100))
+            .time_to_idle(self.plan.idle)
+            .stale_throttle(self.plan.throttle)
             .prefix(PREFIX)
             .build()
+    }
+
+    /// The memory of a node: copies go from it as if there were too many.
+    fn memory(&self, node: usize) -> ChaosBackend {
+        let seed = self.random(node as u64, 3).u64(..);
+        ChaosBackend::new(FmMemoryBackend::new(), seed).evictions(self.plan.evictions)
     }
 
     async fn work(self: &Arc<Self>, alive: &Alive, left: &Arc<AtomicUsize>) {
