@@ -74,7 +74,7 @@ async fn generic<T: serde::Serialize + Clone + Send + Sync + 'static>(value: T) 
 
 #[memorize(stale_while_revalidate = 5, stale_on_none, tags = ["sync"])]
 fn in_sync(id: u64) -> Option<u64> {
-    Some(id)
+    (id > 0).then_some(id)
 }
 
 struct Service {
