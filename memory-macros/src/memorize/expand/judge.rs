@@ -69,10 +69,9 @@ impl Expansion<'_> {
     /// What the judge of a run keeps of a parameter, and how it binds the names that the parameter binds.
     fn keep(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
         match param.pass {
-            Pass::Reference(_) if self.in_place => (self.bind_param(param, tokens), TokenStream::new()),
-            Pass::Move | Pass::Borrowed => self.keep_names(param, tokens),
-            _ if self.in_place => self.keep_names(param, tokens),
-            _ => self.keep_whole(param, tokens),
+            _ if self.is_owned_by_task(param) => self.keep_whole(param, tokens),
+            Pass::Reference(_) => (self.bind_param(param, tokens), TokenStream::new()),
+            _ => self.keep_names(param, tokens),
         }
     }
 
