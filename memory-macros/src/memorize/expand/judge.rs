@@ -34,6 +34,8 @@ impl Expansion<'_> {
                 let copy = Ident::new("__fm_self", site());
                 let value = self.copy(receiver.self_token.span, &receiver.self_token.to_token_stream());
                 let kept = quote_spanned!(site()=> #kept let #copy = #value;);
+                let private = &self.private;
+                let bound = quote_spanned!(site()=> #bound let #copy = (&#private::Bind(#copy.lend())).bind(););
                 self.judge_closure(&kept, &bound, &with_self_as(&copy, self.verdict()))
             }
         }
@@ -76,7 +78,7 @@ impl Expansion<'_> {
     }
 
     // Input:  Path(id): Path<u64>
-    // Output: let Path(id) = &arg0; let id = copy(id); .. let id = (&Bind(&id)).bind();
+    // Output: let Path(id) = &arg0; let id = copy(id); .. let id = (&Bind(id.lend())).bind();
     fn keep_names(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
         let private = &self.private;
         let ident = &param.ident;
@@ -88,8 +90,7 @@ impl Expansion<'_> {
             #matched
             #(let #names = #copies;)*
         };
-        let bound =
-            quote_spanned!(site()=> #(#[allow(unused_variables)] let #names = (&#private::Bind(&#names)).bind();)*);
+        let bound = quote_spanned!(site()=> #(#[allow(unused_variables)] let #names = (&#private::Bind(#names.lend())).bind();)*);
         (kept, bound)
     }
 
@@ -109,9 +110,10 @@ impl Expansion<'_> {
 
     fn copy(&self, span: Span, place: &TokenStream) -> TokenStream {
         let private = &self.private;
+        let held = self.held();
         quote_spanned! {site_at(span)=> {
-            let __fm_mention = #private::Mention(&#place);
-            let __fm_way = (&__fm_mention).way();
+            let __fm_mention = #private::Mention::#held(&#place);
+            let __fm_way = (&&__fm_mention).way();
             #private::mentionable(__fm_mention, __fm_way);
             __fm_way.copy(__fm_mention)
         }}

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
+use syn::{Ident, Type};
 
 use super::{Expansion, Flavor, Host, operand, site, site_at};
 use crate::memorize::params::{Param, Pass};
@@ -119,11 +119,12 @@ impl Expansion<'_> {
     /// An argument as a task can own it.
     pub(super) fn owned(&self, param: &Param) -> TokenStream {
         let private = &self.private;
+        let held = self.held();
         let ident = &param.ident;
         let owned = |value: TokenStream, ty: &Type| {
             quote_spanned! {site_at(param.span())=> {
-                let __fm_own = #private::Own::<#ty>(#value);
-                let __fm_way = (&__fm_own).way();
+                let __fm_own = #private::Own::<#ty, _>::#held(#value);
+                let __fm_way = (&&__fm_own).way();
                 #private::ownable(__fm_own, __fm_way);
                 __fm_way.own(__fm_own)
             }}
@@ -137,6 +138,12 @@ impl Expansion<'_> {
             }
             Pass::Cow(_) => quote_spanned!(site()=> #ident.into_owned()),
         }
+    }
+
+    /// Whether the future of the body is known to hold the arguments: that of an `async fn` does, even where it doesn't use them.
+    pub(super) fn held(&self) -> Ident {
+        let is_held = !self.in_place && !matches!(self.host, Host::Inline);
+        Ident::new(if is_held { "held" } else { "unheld" }, site())
     }
 
     // Output: move || boxed(async move { let Path(id) = id; BODY })
