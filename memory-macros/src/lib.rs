@@ -4,6 +4,7 @@ mod derive;
 mod lru;
 mod memorize;
 mod options;
+mod place;
 mod plain_fn;
 mod retry;
 mod singleton;
