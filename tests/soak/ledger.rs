@@ -133,7 +133,10 @@ impl Ledger {
             Answer::Failed(failure) => self.judge_failure(asked, &failure),
             Answer::TimedOut => self.judge_timeout(asked),
             Answer::Broken(how) => self.judge_broken(asked, how),
-            Answer::Aborted => Ok(count(&self.counts.aborted)),
+            Answer::Aborted => {
+                count(&self.counts.aborted);
+                Ok(())
+            }
         };
         if let Err(wrong) = wrong {
             self.violation(format!("{} ms: {wrong}: {asked:?}", now() / 1000));

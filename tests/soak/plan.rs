@@ -16,7 +16,7 @@ const BETWEEN: std::ops::Range<u64> = 200..450;
 /// How long an outage lasts at most where nobody has asked for long ones, in milliseconds.
 const BRIEF: std::ops::Range<u64> = 700..1500;
 /// How many faults come in the warm-up, and after it up to an outage.
-const WARM: usize = 3;
+const WARM: usize = 2;
 const ROUND: usize = 6;
 
 pub(crate) struct Plan {
@@ -58,8 +58,8 @@ impl Plan {
     /// How many requests a phase has at least.
     pub(crate) fn requests(&self, phase: Phase) -> u64 {
         match phase {
-            Phase::WarmUp => 800,
-            Phase::Main => 1700,
+            Phase::WarmUp => 700,
+            Phase::Main => 1500,
         }
     }
 

@@ -84,14 +84,14 @@ async fn painted<C: Colour>(user: CurrentUser, Path(id): Path<String>, order: Or
     paint::<C>(user.name, id, order).await.map(Json)
 }
 
-#[memorize(expire = 0.3, stale_while_revalidate = 0.6, tags = |made| tags_of(made), skip(order))]
+#[memorize(expire = 0.3, stale_while_revalidate = 0.6, tags = |made| made.iter().flat_map(|made| tags_of(made)), skip(order))]
 async fn feed(user: CurrentUser, Path((id, part)): Path<(String, String)>, order: Order) -> Answer {
     Ok(Json(order.make(Call::new(Shape::Feed, &user.name, &[&id, &part])).await?))
 }
 
 /// Tags that only the value says.
-fn tags_of(made: &Answer) -> Vec<String> {
-    made.iter().flat_map(|made| [format!("user:{}", made.of.user), "feeds".to_owned()]).collect()
+fn tags_of(made: &Made) -> [String; 2] {
+    [format!("user:{}", made.of.user), "feeds".to_owned()]
 }
 
 #[memorize(expire = 0.3, stale_if_error = 0.9, namespace = "excused", skip(order))]
