@@ -67,6 +67,7 @@ async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
     }
     scripts::load(&link, ADMISSION_LIMIT).await?;
     real_time::sleep(slot.doubts.left()).await;
+    slot.join(&link);
     loop {
         replay(slot, &link).await?;
         if slot.admit(&link) {
