@@ -75,6 +75,8 @@ enum Phase {
     Idle,
     /// The first try is under way: calls wait for it.
     Starting(Instant),
+    /// A connection is being made up to date: removals use it, so that those which are made up for do not become more.
+    Joining(Arc<Link>),
     /// A connection is in use.
     Up(Arc<Link>),
     /// There is none: calls fail at once.
@@ -107,11 +109,34 @@ impl Slot {
     where
         F: Future<Output = Result<T, FmError>>,
     {
+        self.call_over(Self::link, work).await
+    }
+
+    /// The same for a removal, which goes over a connection that is being made up to date, too.
+    pub(crate) async fn call_to_remove<T, F>(self: &Arc<Self>, work: impl FnOnce(Arc<Link>) -> F) -> Result<T, FmError>
+    where
+        F: Future<Output = Result<T, FmError>>,
+    {
+        let link = async |slot: &Self| match slot.joining() {
+            Some(link) => link.doom().map_or(Ok(link), Err),
+            None => slot.link().await,
+        };
+        self.call_over(link, work).await
+    }
+
+    async fn call_over<T, F>(
+        self: &Arc<Self>,
+        link: impl AsyncFnOnce(&Self) -> Result<Arc<Link>, FmError>,
+        work: impl FnOnce(Arc<Link>) -> F,
+    ) -> Result<T, FmError>
+    where
+        F: Future<Output = Result<T, FmError>>,
+    {
         self.supervise()?;
         let mut used = None;
         let limit = self.settings.deadline;
         let whole = async {
-            let link = self.link().await?;
+            let link = link(self).await?;
             used = Some(Arc::clone(&link));
             work(link).await
         };
@@ -163,6 +188,19 @@ impl Slot {
     fn recall(&self, journal: &mut Journal, concerns: impl Fn(&Removal) -> bool) {
         if let Some(recent) = &self.recent {
             lock(recent).recall(journal, Instant::now(), concerns);
+        }
+    }
+
+    /// Lets removals use a connection; from here on none is queued that it can take.
+    pub(crate) fn join(&self, link: &Arc<Link>) {
+        let _journal = self.journal();
+        self.phase.send_replace(Phase::Joining(Arc::clone(link)));
+    }
+
+    fn joining(&self) -> Option<Arc<Link>> {
+        match &*self.phase.borrow() {
+            Phase::Joining(link) => Some(Arc::clone(link)),
+            _ => None,
         }
     }
 
@@ -274,12 +312,14 @@ impl Slot {
                 return Err(failure::backend("Redis has not answered yet"));
             }
             let mut changes = self.phase.subscribe();
-            let settled = changes.wait_for(|phase| !matches!(phase, Phase::Starting(_))).await;
+            let is_settled = |phase: &Phase| !matches!(phase, Phase::Starting(_) | Phase::Joining(_));
+            let settled = changes.wait_for(is_settled).await;
             phase = settled.map_err(|_| failure::closed())?.clone();
         }
         match phase {
             Phase::Up(link) => link.doom().map_or(Ok(link), Err),
             Phase::Down(reason) => Err(reason),
+            Phase::Joining(_) => Err(failure::backend("what Redis has missed is being made up for")),
             Phase::Idle | Phase::Starting(_) => Err(failure::backend("the connection to Redis is starting anew")),
         }
     }
@@ -287,7 +327,7 @@ impl Slot {
     fn queue(&self, add: impl FnOnce(&mut Journal), keys: &[RemoteKey], reason: &FmError) {
         let mut journal = self.journal();
         add(&mut journal);
-        let Some(link) = self.current() else { return };
+        let Some(link) = self.current().or_else(|| self.joining()) else { return };
         #[cfg(feature = "cluster")]
         if let Some(cluster) = link.cluster() {
             return cluster.set_apart(self.slots(keys.iter(), journal.groups()));

@@ -82,6 +82,7 @@ async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
     }
     real_time::sleep(slot.doubts.left()).await;
     slot.recall_all(&mut slot.journal());
+    slot.join(&link);
     loop {
         let backlog = slot.journal().backlog();
         replay(slot, &link, backlog, ADMISSION_LIMIT).await?;

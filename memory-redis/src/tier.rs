@@ -142,7 +142,7 @@ async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
 }
 
 async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmError> {
-    slot.call(|link| async move {
+    slot.call_to_remove(|link| async move {
         let _turn = slot.turn(0).await?;
         removal::remove(slot, &link, keys.iter(), slot.settings.response_timeout).await
     })
@@ -170,7 +170,7 @@ async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
 }
 
 async fn raise(slot: &Arc<Slot>, group: &Group) -> Result<Arc<Link>, FmError> {
-    slot.call(|link| async move {
+    slot.call_to_remove(|link| async move {
         let _turn = slot.turn(0).await?;
         removal::raise(slot, &link, group, slot.settings.response_timeout).await?;
         Ok(link)
