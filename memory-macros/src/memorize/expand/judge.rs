@@ -148,7 +148,8 @@ impl Expansion<'_> {
         if all.is_empty() { TokenStream::new() } else { quote!((#(#all,)*)) }
     }
 
-    // Output: { let mut verdict = Verdict::keep(); verdict.expiry = Some(life(60)); .. verdict }
+    // Output: { let mut verdict = Verdict::keep(); { verdict.expiry = Some(life(60)); .. } verdict }
+    // Where an argument takes a closure, it takes no path: clippy must not propose one.
     pub(super) fn verdict(&self) -> TokenStream {
         let private = &self.private;
         let config = self.config;
@@ -176,7 +177,10 @@ impl Expansion<'_> {
         .collect();
         quote_spanned! {site()=> {
             let mut __fm_verdict = #private::Verdict::keep();
-            #fields
+            #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
+            {
+                #fields
+            }
             __fm_verdict
         }}
     }

@@ -104,6 +104,19 @@ impl Service {
     }
 }
 
+fn tags_of(names: &AppResult<Vec<String>>) -> Vec<String> {
+    names.iter().flatten().cloned().collect()
+}
+
+fn life_of(names: &AppResult<Vec<String>>) -> u64 {
+    names.as_ref().map_or(1, |names| names.len() as u64)
+}
+
+#[memorize(expire = |names| life_of(names), cache_if = |names| names.is_ok(), tags = |names| tags_of(names))]
+async fn by_named_functions(id: u64) -> AppResult<Vec<String>> {
+    Ok(vec![id.to_string()])
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -111,6 +124,7 @@ fn main() {
         assert_eq!(everything(1).await.unwrap(), 1);
         assert!(by_argument("a", Duration::from_secs(1)).await.is_err_and(|error| is_down(&error)));
         assert_eq!(by_value(1).await.unwrap(), ["1"]);
+        assert_eq!(by_named_functions(1).await.unwrap(), ["1"]);
         assert_eq!((generic(2).await, in_sync(3)), (1, Some(3)));
         assert_eq!((service.find(4).await.unwrap(), service.load(5).await.unwrap()), (4, 5));
         assert_eq!(Service::associated(6).await, 6);
