@@ -334,7 +334,7 @@ impl Clone for Entry {
 
 /// As many whole milliseconds, if that is what it is.
 fn milliseconds(life: Duration) -> Option<u32> {
-    let whole = life.subsec_nanos() % 1_000_000 == 0;
+    let whole = life.subsec_nanos().is_multiple_of(1_000_000);
     whole.then(|| u32::try_from(life.as_millis()).ok()).flatten()
 }
 

@@ -113,7 +113,7 @@
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
 //! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], errors as responses |
-//! | `test-util` | no | under paused tokio time, the waits of sync retries move the clock instead of blocking |
+//! | `test-util` | no | [`test_util`](https://docs.rs/memory-core/latest/memory_core/test_util): faults from a seed, a simulated Redis; under paused tokio time, the waits of sync retries move the clock instead of blocking |
 //! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
@@ -136,6 +136,8 @@ mod retry;
 mod singleton;
 mod stats;
 mod sync;
+#[cfg(all(feature = "test-util", feature = "memory"))]
+pub mod test_util;
 mod time;
 
 pub use __private::FmKey;

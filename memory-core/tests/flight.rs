@@ -282,3 +282,26 @@ fn idle_waits_for_detached_runs_and_pending_stores() {
     assert!(storing.commit(|| ()));
     assert!(woken.times() >= 1 && poll(&mut idle, &woken).is_some());
 }
+
+#[test]
+fn a_refresh_leads_only_where_nobody_runs() {
+    let flights = flights();
+    let refresh = flights.lead_if_idle(&"a").expect("nobody runs");
+    assert!(flights.lead_if_idle(&"a").is_none() && flights.lead_if_idle(&"b").is_some());
+    assert!(matches!(flights.join(&"a", None), Join::Wait(_)), "whoever has nothing to answer waits for it");
+    assert!(refresh.finish("x".into(), || ()));
+    assert!(flights.lead_if_idle(&"a").is_some());
+}
+
+#[test]
+fn a_run_is_retired_by_its_name_and_no_other_run_with_it() {
+    let flights = flights();
+    let old = lead(&flights, "a");
+    flights.retire(&"a", old.id());
+    assert!(old.is_detached());
+    let new = lead(&flights, "a");
+    flights.retire(&"a", old.id());
+    assert!(!new.is_detached(), "two that retire the same run do not retire the next one");
+    assert!(!old.finish("old".into(), || panic!("a retired run stores nothing")));
+    assert!(new.finish("new".into(), || ()));
+}

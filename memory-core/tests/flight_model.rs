@@ -609,3 +609,84 @@ fn idle_comes_after_the_end_of_every_run_under_way() {
         });
     }
 }
+
+/// What a run whose value knows its tags tells: the epoch in which it began, what it read, and its name.
+type Told = (usize, usize, RunId);
+
+/// A call whose value turns out to have a tag that is invalidated meanwhile; as the engine's `turn`.
+async fn tagged_call(flights: &Flights<Name, Told>, epoch: &AtomicUsize, runs: &AtomicUsize) -> usize {
+    let called = epoch.load(SeqCst);
+    loop {
+        let told = match flights.join(&KEY, None) {
+            Join::Lead(lead) => return tagged_run(lead, epoch, runs).await,
+            Join::Wait(wait) => match wait.await {
+                Waited::Done(told) => told,
+                Waited::Lead(lead) => return tagged_run(lead, epoch, runs).await,
+            },
+            Join::Ready(told) => told,
+            Join::Cycle => unreachable!("nothing waits for a call from outside"),
+        };
+        let (began, value, run) = *told;
+        if began >= called {
+            return value;
+        }
+        flights.retire(&KEY, run);
+    }
+}
+
+/// The tag is invalidated by raising the epoch, which is also the version of what bodies read.
+async fn tagged_run(lead: Lead<Name, Told>, epoch: &AtomicUsize, runs: &AtomicUsize) -> usize {
+    runs.fetch_add(1, SeqCst);
+    let (began, run) = (epoch.load(SeqCst), lead.id());
+    yield_now().await;
+    let storing = lead.publish(Arc::new((began, began, run)));
+    yield_now().await;
+    storing.commit(|| ());
+    began
+}
+
+#[test]
+fn callers_after_the_invalidation_of_a_tag_share_a_run_that_began_after_it() {
+    explore(|| {
+        let flights: Flights<Name, Told> = Flights::with_shards(2, Waits::new());
+        let (epoch, runs) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let caller = || {
+            let (flights, epoch, runs) = (flights.clone(), Arc::clone(&epoch), Arc::clone(&runs));
+            spawn(async move { tagged_call(&flights, &epoch, &runs).await })
+        };
+        let early = [caller(), caller()];
+        epoch.fetch_add(1, SeqCst);
+        let late = [caller(), caller()];
+        for value in early.map(block_on) {
+            assert!(value.unwrap() <= 1);
+        }
+        for value in late.map(block_on) {
+            assert_eq!(value.unwrap(), 1, "nothing from before the invalidation");
+        }
+        assert!(runs.load(SeqCst) <= 4 && flights.len() == 0);
+    });
+}
+
+#[test]
+fn a_refresh_behind_an_answer_leads_alone_and_is_joined() {
+    explore(|| {
+        let world = World::new();
+        let refreshes: Vec<_> = (0..2)
+            .map(|_| {
+                let world = Arc::clone(&world);
+                spawn(async move {
+                    match world.flights.lead_if_idle(&KEY) {
+                        Some(lead) => drop(world.run(lead, Storage::Remote).await),
+                        None => yield_now().await,
+                    }
+                })
+            })
+            .collect();
+        let caller = Arc::clone(&world);
+        let caller = spawn(async move { caller.call(KEY, Storage::Remote).await });
+        refreshes.into_iter().for_each(|refresh| block_on(refresh).unwrap());
+        assert_eq!(block_on(caller).unwrap(), 0);
+        assert_eq!(world.most_running.load(SeqCst), 1, "two bodies ran side by side");
+        world.assert_quiet();
+    });
+}

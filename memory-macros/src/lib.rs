@@ -4,6 +4,7 @@ mod derive;
 mod lru;
 mod memorize;
 mod options;
+mod place;
 mod plain_fn;
 mod retry;
 mod singleton;
@@ -136,6 +137,14 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = "users.get"` | the function's part of the key, where that must outlive renames and compilers |
 /// | `time_to_idle = 30` | expires this long after the last read |
 /// | `jitter = 0.1` | shortens each expiry by up to 10 %, at random |
+/// | `tags = [EXPR, ..] \| \|v\| ..` | what `invalidate_tag` knows the value by: `Display` expressions over the arguments, or from the returned value |
+/// | `stale_while_revalidate = 30` | for 30 s after the expiry, the old value is answered at once and refreshed behind the answer |
+/// | `stale_if_error = 3600` | for an hour after the expiry, the old value is answered when the body fails; then it is asked again at most every 5 s (the manager's `stale_throttle`) |
+/// | `stale_on = is_retryable_error \| \|e\| ..` | narrows that to some errors |
+/// | `stale_on_none` | widens it to `None` |
+/// | `soft_timeout = 0.2` | an old value is at hand and the body takes longer: the old value is answered, the body goes on |
+/// | `timeout = 2` | a body that takes longer is aborted, and every waiter told: needs a `Result` whose error is `From<FmError>` |
+/// | `refresh_ahead = 0.8` | the first call past 80 % of the life refreshes behind its answer |
 /// | `refresh_if = EXPR` | over the arguments: skip the lookup, run, store |
 /// | `cache = EXPR` | an `FmCache` other than the global one |
 /// | `in_place` | runs the body in the caller's task, where it need not be `Send + 'static` |
@@ -154,6 +163,17 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// In `key`, `refresh_if` and the like the arguments are used by value without being moved. What is asked about the returned
 /// value (`expire`, `cache_if` and their like) is asked when the body has taken the arguments: of those that it mentions it has
 /// clones, made on a miss.
+///
+/// # Old values
+///
+/// A value past its expiry is kept for as long as `stale_while_revalidate` or `stale_if_error` says (with `soft_timeout` alone,
+/// for as long again as it was fresh), and answered only as they say. A value that was invalidated is never answered.
+///
+/// A refresh behind an answer needs a task of its own. Where the body runs in the caller's task, and in a function that is not
+/// async, one caller refreshes and waits, while the others have the old value; `soft_timeout` is obeyed by those who wait for
+/// another caller's run, and a function that is not async takes no timeouts.
+///
+/// The timeouts need a tokio runtime with time enabled; without a runtime there is no limit.
 ///
 /// # Companions
 ///

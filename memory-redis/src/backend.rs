@@ -8,9 +8,16 @@ use memory_core::{
 };
 use redis::{Client, ConnectionInfo, IntoConnectionInfo};
 
-use crate::{names::Names, settings::Settings, slot::Slot, tier::RedisTier, topology::Topology};
+#[cfg(feature = "sentinel")]
+use crate::place;
+use crate::{names::Names, place::Place, settings::Settings, slot::Slot, tier::RedisTier, topology::Topology};
 
-/// Keeps a cache in Redis, shared between processes.
+/// Where sentinels listen unless told otherwise.
+#[cfg(feature = "sentinel")]
+const SENTINEL_PORT: u16 = 26_379;
+
+/// Keeps a cache in Redis, shared between processes: in one server, in the master that Redis Sentinel names (with the
+/// feature `sentinel`), or spread over a Redis Cluster (with the feature `cluster`).
 ///
 /// Making one does no I/O, and neither does opening a cache on it: a service boots without Redis. A background task
 /// connects on first use, watches the connection and replaces it whenever it can't be trusted, for as long as it
@@ -35,20 +42,21 @@ use crate::{names::Names, settings::Settings, slot::Slot, tier::RedisTier, topol
 #[must_use = "a backend does nothing until a cache is opened on it"]
 #[derive(Clone)]
 pub struct FmRedisBackend {
-    info: ConnectionInfo,
+    place: Result<Place, FmError>,
+    #[cfg(feature = "tls")]
+    certificates: Option<redis::TlsCertificates>,
     settings: Result<Settings, FmError>,
 }
 
 impl FmRedisBackend {
     /// A Redis by its URL: `redis://[user:password@]host[:port][/database]`, `rediss://…` for TLS (with the feature
-    /// `tls`), `redis+unix:///path` for a socket. Does no I/O.
+    /// `tls`), `redis+unix:///path` for a socket; `valkey` in place of `redis` means the same. Does no I/O.
     ///
     /// # Errors
     ///
     /// A URL that is none of these; the message does not repeat it, since it may hold a password.
     pub fn connect(url: impl AsRef<str>) -> Result<Self, FmError> {
-        let info = url.as_ref().into_connection_info().map_err(|_| refused_url(url.as_ref()))?;
-        Ok(Self { info, settings: Ok(Settings::default()) })
+        Ok(Self::at(Place::One(address(url.as_ref())?)))
     }
 
     /// A Redis by a client that is there already, with its address, login and certificates. No connection is shared
@@ -67,7 +75,128 @@ impl FmRedisBackend {
     /// # }
     /// ```
     pub fn from_client(client: Client) -> Self {
-        Self { info: client.get_connection_info().clone(), settings: Ok(Settings::default()) }
+        Self::at(Place::One(client.get_connection_info().clone()))
+    }
+
+    /// The master that Redis Sentinel calls `name`, by the URLs of the sentinels (26379 where they name no port). Does
+    /// no I/O.
+    ///
+    /// All sentinels are asked at once, so that some of them may be away, and are asked again every 500 ms: after a
+    /// failover, planned or not, the old master is left although it may go on answering.
+    ///
+    /// A user and password in these URLs are those of the sentinels. Those of the master, and whether it speaks TLS, are
+    /// set by [`node_connection`](Self::node_connection). A sentinel has no databases: a database number in its URL is
+    /// the master's.
+    ///
+    /// # Errors
+    ///
+    /// No URL, or one that is not a Redis URL.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// let backend = FmRedisBackend::sentinel("mymaster", ["redis://s1:26379", "redis://s2:26379"])?
+    ///     .node_connection("redis://user:password@master");
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel<U: AsRef<str>>(
+        name: impl Into<String>,
+        urls: impl IntoIterator<Item = U>,
+    ) -> Result<Self, FmError> {
+        let sentinels = urls.into_iter().map(|url| sentinel_address(url.as_ref())).collect::<Result<_, _>>()?;
+        Place::sentinel(name.into(), sentinels).map(Self::at)
+    }
+
+    /// A Redis Cluster, found by the URLs of some of its nodes. Does no I/O.
+    ///
+    /// Entries are spread over all masters. Each master has a connection of its own: while one is down, the keys of the
+    /// others go on being cached, as far as the cluster itself serves them.
+    ///
+    /// The login and TLS of the first URL are those of all nodes, unless
+    /// [`node_connection`](Self::node_connection) says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// No URL, one that is not a Redis URL, or one with a database number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// let backend = FmRedisBackend::cluster(["redis://10.0.0.1:6379", "redis://10.0.0.2:6379"])?;
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "cluster")]
+    pub fn cluster<U: AsRef<str>>(urls: impl IntoIterator<Item = U>) -> Result<Self, FmError> {
+        let seeds = urls.into_iter().map(|url| address(url.as_ref())).collect::<Result<_, _>>()?;
+        Place::cluster(seeds).map(Self::at)
+    }
+
+    /// How the nodes that Redis Sentinel or Redis Cluster name are connected to: with the login, the database and the TLS
+    /// of this URL or [`ConnectionInfo`]. Its host and port are not used.
+    ///
+    /// # Default
+    ///
+    /// Sentinel: without login and TLS. Cluster: as the first URL says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[cfg(all(feature = "sentinel", feature = "tls"))]
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// use memory_redis::FmRedisBackend;
+    ///
+    /// let backend = FmRedisBackend::sentinel("mymaster", ["redis://:of-sentinels@s1", "redis://:of-sentinels@s2"])?
+    ///     .node_connection("rediss://user:password@any/2");
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(all(feature = "sentinel", feature = "tls")))]
+    /// # fn main() {}
+    /// ```
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    pub fn node_connection(mut self, like: impl IntoConnectionInfo) -> Self {
+        self.place = self.place.and_then(|place| {
+            let like = like.into_connection_info().map_err(|_| refused_url(""))?;
+            place.with_nodes(like)
+        });
+        self
+    }
+
+    /// The authority to trust, and the certificate to show, on every TLS connection: to the one server, to sentinels and
+    /// to nodes. A single server's may also come with [`from_client`](Self::from_client).
+    ///
+    /// # Default
+    ///
+    /// The authorities that this machine trusts, and no certificate of our own.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use memory_redis::{FmRedisBackend, redis::TlsCertificates};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let authority = std::fs::read("authority.pem")?;
+    /// let backend = FmRedisBackend::connect("rediss://redis.internal")?
+    ///     .certificates(TlsCertificates { client_tls: None, root_cert: Some(authority) });
+    /// # drop(backend);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn certificates(mut self, certificates: redis::TlsCertificates) -> Self {
+        self.certificates = Some(certificates);
+        self
     }
 
     /// The longest encoded value that is stored, in bytes; a longer one is returned to its caller and not stored.
@@ -120,6 +249,15 @@ impl FmRedisBackend {
         })
     }
 
+    fn at(place: Place) -> Self {
+        Self {
+            place: Ok(place),
+            #[cfg(feature = "tls")]
+            certificates: None,
+            settings: Ok(Settings::default()),
+        }
+    }
+
     /// Talks to one server as to a cluster, where keys lie on different nodes: for tests.
     #[doc(hidden)]
     pub fn spread(self) -> Self {
@@ -138,20 +276,34 @@ impl FmRedisBackend {
 
 impl FmBackend for FmRedisBackend {
     fn open(self, prefix: &Prefix) -> Result<Tier, FmError> {
-        let topology = Topology::standalone(self.info)
+        let place = self.place?;
+        #[cfg(feature = "tls")]
+        let place = place.with_certificates(self.certificates.as_ref())?;
+        let topology = Topology::new(place)
             .map_err(|error| FmError::with_source(Kind::Config, "these Redis settings cannot work", error))?;
-        let slot = Slot::new(topology, self.settings?, Names::new(prefix));
+        let mut settings = self.settings?;
+        settings.spread |= topology.is_spread();
+        let slot = Slot::new(topology, settings, Names::new(prefix));
         Ok(Tier::Remote(Arc::new(RedisTier::new(slot))))
     }
 }
 
 impl fmt::Debug for FmRedisBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FmRedisBackend")
-            .field("address", &self.info.addr().to_string())
-            .field("settings", &self.settings)
-            .finish()
+        f.debug_struct("FmRedisBackend").field("place", &self.place).field("settings", &self.settings).finish()
     }
+}
+
+/// One URL.
+fn address(url: &str) -> Result<ConnectionInfo, FmError> {
+    url.into_connection_info().map_err(|_| refused_url(url))
+}
+
+#[cfg(feature = "sentinel")]
+fn sentinel_address(url: &str) -> Result<ConnectionInfo, FmError> {
+    let info = address(url)?;
+    let names_a_port = redis::parse_redis_url(url).is_some_and(|url| url.port().is_some());
+    Ok(if names_a_port { info } else { place::moved_to_port(info, SENTINEL_PORT) })
 }
 
 fn positive(limit: impl IntoDuration) -> Result<Duration, FmError> {
@@ -207,6 +359,41 @@ mod tests {
         assert!(open(backend().response_timeout(0)).err().unwrap().is_config());
         assert!(open(backend().deadline(-1).payload_limit(5)).err().unwrap().is_config());
         assert!(open(backend().deadline(0.5)).is_ok());
+    }
+
+    #[cfg(feature = "cluster")]
+    #[test]
+    fn a_cluster_is_found_by_one_url_at_least_and_has_no_databases() {
+        assert!(FmRedisBackend::cluster([""; 0]).unwrap_err().is_config());
+        assert!(FmRedisBackend::cluster(["redis://:secret@a", "redis://:secret@b/1"]).unwrap_err().is_config());
+        let backend = FmRedisBackend::cluster(vec!["redis://:secret@a".to_owned(), "valkey://b:1".to_owned()]).unwrap();
+        let shown = format!("{backend:?}");
+        assert!(shown.contains("a:6379, b:1") && !shown.contains("secret"), "{shown}");
+        assert!(open(backend.clone().node_connection("redis://host/1")).err().unwrap().is_config());
+        assert!(open(backend.node_connection("redis://user:word@host")).is_ok());
+    }
+
+    #[cfg(feature = "sentinel")]
+    #[test]
+    fn sentinels_have_a_port_of_their_own_and_no_databases() {
+        assert!(FmRedisBackend::sentinel("mymaster", [""; 0]).unwrap_err().is_config());
+        let backend = FmRedisBackend::sentinel("mymaster", ["redis://:secret@a/2", "redis://b:1"]).unwrap();
+        let shown = format!("{backend:?}");
+        assert!(shown.contains("mymaster of a:26379, b:1") && !shown.contains("secret"), "{shown}");
+        let Ok(Place::Sentinel { sentinels, node, .. }) = &backend.place else { panic!("{shown}") };
+        assert_eq!((sentinels[0].redis_settings().db(), node.redis_settings().db()), (0, 2));
+        assert_eq!(
+            (sentinels[0].redis_settings().password(), node.redis_settings().password()),
+            (Some("secret"), None)
+        );
+        assert!(open(backend.node_connection("nonsense")).err().unwrap().is_config());
+    }
+
+    #[cfg(any(feature = "sentinel", feature = "cluster"))]
+    #[test]
+    fn a_single_server_has_no_other_nodes() {
+        let backend = FmRedisBackend::connect("redis://a").unwrap().node_connection("redis://b");
+        assert!(open(backend).err().unwrap().is_config());
     }
 
     #[cfg(not(feature = "tls"))]

@@ -1,19 +1,24 @@
-//! Hears what other processes change, over a connection of its own.
+//! Hears what other processes change, over connections of its own: one, or in a cluster one to each master, since what
+//! nodes pass on to each other can be lost.
 //!
 //! A connection that has gone silent and one on which nothing happens look the same. So we send ourselves a heartbeat,
 //! over the connection that is in use, and wait for it here: on one server, everything that was published before it
 //! comes before it. That also notices a server that is still there but no longer the one that others write to.
 
 use std::{
-    future::poll_fn,
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use futures_core::Stream;
+use futures_util::{
+    future::try_join_all,
+    stream::{FuturesUnordered, StreamExt},
+};
 use memory_core::{FmError, backend::Watcher};
-use redis::{Msg, Pipeline, aio::PubSubStream};
+use redis::{
+    Msg, Pipeline,
+    aio::{PubSub, PubSubStream},
+};
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 
 use crate::{
@@ -27,6 +32,7 @@ use crate::{
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(500);
+/// At least; longer where calls may take longer.
 const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
 /// So many heartbeats in a row that are not heard mean that nothing is.
 const MISSES: u32 = 2;
@@ -64,6 +70,13 @@ impl Bus {
     }
 }
 
+/// The connections that hear messages.
+struct Tuned {
+    masters: Vec<String>,
+    /// One to each of them.
+    streams: Vec<PubSubStream>,
+}
+
 struct Listener {
     slot: Arc<Slot>,
     watcher: Arc<dyn Watcher>,
@@ -88,38 +101,50 @@ async fn run(listener: Listener) {
 }
 
 impl Listener {
-    async fn tune_in(&self) -> Result<PubSubStream, FmError> {
+    async fn tune_in(&self) -> Result<Tuned, FmError> {
+        let link = self.slot.up().await;
+        let masters = link.masters();
         let tuning = async {
-            let mut connection = self.slot.topology.dial_for_messages().await?;
-            connection.subscribe(self.slot.names.bus()).await?;
-            connection.subscribe(self.slot.names.heartbeat(&self.slot.sender)).await?;
-            Ok(connection.into_on_message())
+            let connections = self.slot.topology.dial_for_messages(&link).await?;
+            try_join_all(connections.into_iter().map(|connection| self.subscribe(connection))).await
         };
         let tuned = real_time::within(TUNING_LIMIT, tuning).await;
-        tuned.map_err(|_| failure::too_slow(TUNING_LIMIT))?.map_err(failure::driver)
+        Ok(Tuned { masters, streams: tuned.map_err(|_| failure::too_slow(TUNING_LIMIT))?? })
     }
 
-    /// Listens until nothing can be heard any more, and says why.
-    async fn listen(&self, messages: PubSubStream, silence: &mut Silence) -> FmError {
+    async fn subscribe(&self, mut connection: PubSub) -> Result<PubSubStream, FmError> {
+        connection.subscribe(self.slot.names.bus()).await.map_err(failure::driver)?;
+        connection.subscribe(self.slot.names.heartbeat(&self.slot.sender)).await.map_err(failure::driver)?;
+        Ok(connection.into_on_message())
+    }
+
+    /// Listens until something can't be heard any more, and says why.
+    async fn listen(&self, tuned: Tuned, silence: &mut Silence) -> FmError {
         self.watcher.resync();
-        let heard = watch::Sender::new(Generation::NONE);
+        let heard = watch::Sender::new(vec![Generation::NONE; tuned.streams.len()]);
+        let hearing = tuned.streams.into_iter().enumerate();
+        let mut hearing: FuturesUnordered<_> =
+            hearing.map(|(place, stream)| self.hear(place, stream, &heard)).collect();
         tokio::select! {
-            reason = self.hear(messages, &heard) => reason,
-            reason = self.beat(heard.subscribe(), silence) => reason,
+            Some(reason) = hearing.next() => reason,
+            reason = self.beat(&tuned.masters, &heard, silence) => reason,
         }
     }
 
-    async fn hear(&self, mut messages: PubSubStream, heard: &watch::Sender<Generation>) -> FmError {
-        while let Some(message) = poll_fn(|cx| Pin::new(&mut messages).poll_next(cx)).await {
-            self.tell(&message, heard);
+    async fn hear(&self, place: usize, mut messages: PubSubStream, heard: &watch::Sender<Vec<Generation>>) -> FmError {
+        while let Some(message) = messages.next().await {
+            self.tell(place, &message, heard);
         }
-        failure::backend("the connection to Redis that hears of changes has ended")
+        failure::backend("a connection to Redis that hears of changes has ended")
     }
 
-    fn tell(&self, message: &Msg, heard: &watch::Sender<Generation>) {
+    fn tell(&self, place: usize, message: &Msg, heard: &watch::Sender<Vec<Generation>>) {
         let payload = message.get_payload_bytes();
         if message.get_channel_name() != self.slot.names.bus() {
-            heard.send_replace(Generation::from_bytes(payload));
+            // One that another master has passed on proves nothing here.
+            if let Some(nonce) = payload.strip_prefix(&beat_of(place)[..]) {
+                heard.send_modify(|heard| heard[place] = Generation::from_bytes(nonce));
+            }
             return;
         }
         match message::read(payload) {
@@ -132,16 +157,18 @@ impl Listener {
     }
 
     /// Sends heartbeats, until they are not heard.
-    async fn beat(&self, mut heard: watch::Receiver<Generation>, silence: &mut Silence) -> FmError {
+    async fn beat(&self, masters: &[String], heard: &watch::Sender<Vec<Generation>>, silence: &mut Silence) -> FmError {
         let mut missed = 0;
         loop {
             // While there is no other connection, nothing can be said about this one.
             let link = self.slot.up().await;
-            let sent = Instant::now();
-            match self.heartbeat(&link, &mut heard).await {
-                Ok(()) => {
+            if link.masters() != masters {
+                return failure::backend("changes are published on another Redis by now");
+            }
+            match self.heartbeats(&link, heard).await {
+                Ok(since) => {
                     missed = 0;
-                    self.watcher.in_step(sent.elapsed());
+                    self.watcher.in_step(since);
                     silence.ends(&self.slot);
                 }
                 // It is the other connection that failed.
@@ -153,20 +180,37 @@ impl Listener {
         }
     }
 
-    async fn heartbeat(&self, link: &Link, heard: &mut watch::Receiver<Generation>) -> Result<(), FmError> {
-        let nonce = Generation::fresh();
-        let mut request = Pipeline::new();
-        request.cmd("PUBLISH").arg(self.slot.names.heartbeat(&self.slot.sender)).arg(nonce.as_bytes());
+    /// Over each connection that is in use, to be heard over the one to the same server; how long ago that began.
+    async fn heartbeats(&self, link: &Arc<Link>, heard: &watch::Sender<Vec<Generation>>) -> Result<Duration, FmError> {
+        let (sent, servers) = (Instant::now(), link.servers()?);
+        let beats = servers.iter().enumerate().map(|(place, server)| self.heartbeat(place, server, heard.subscribe()));
+        try_join_all(beats).await.map(|_| sent.elapsed())
+    }
+
+    async fn heartbeat(
+        &self,
+        place: usize,
+        server: &Link,
+        mut heard: watch::Receiver<Vec<Generation>>,
+    ) -> Result<(), FmError> {
+        let (nonce, limit) = (Generation::fresh(), HEARTBEAT_LIMIT.max(self.slot.settings.response_timeout));
+        let (mut request, beat) = (Pipeline::new(), [&beat_of(place), nonce.as_bytes()].concat());
+        request.cmd("PUBLISH").arg(self.slot.names.heartbeat(&self.slot.sender)).arg(beat);
         let there_and_back = async {
-            for answer in link.ask(&request, HEARTBEAT_LIMIT).await? {
+            for answer in server.ask(&request, limit).await? {
                 failure::answered(&answer)?;
             }
             // An error would mean that the other half has gone, and then this one goes, too.
-            let _ = heard.wait_for(|last| *last == nonce).await;
+            let _ = heard.wait_for(|heard| heard[place] == nonce).await;
             Ok(())
         };
-        real_time::within(HEARTBEAT_LIMIT, there_and_back).await.map_err(|_| failure::too_slow(HEARTBEAT_LIMIT))?
+        real_time::within(limit, there_and_back).await.map_err(|_| failure::too_slow(limit))?
     }
+}
+
+/// How a heartbeat for one of the connections begins.
+fn beat_of(place: usize) -> Vec<u8> {
+    format!("{place} ").into_bytes()
 }
 
 /// Since when nothing is heard.

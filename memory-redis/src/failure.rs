@@ -20,6 +20,13 @@ pub(crate) fn refuses_us(value: &Value) -> bool {
     matches!(value, Value::ServerError(error) if is_lost_login(error.code()))
 }
 
+/// Whether an answer says that this server is no master.
+pub(crate) fn refuses_writes(value: &Value) -> bool {
+    let Value::ServerError(error) = value else { return false };
+    // Before Redis 7, the error of a command within a script is wrapped into another one.
+    error.code() == "READONLY" || error.details().is_some_and(|details| details.contains("-READONLY "))
+}
+
 /// The error of one answer, if it is one.
 pub(crate) fn answered(value: &Value) -> Result<&Value, FmError> {
     match value {

@@ -7,6 +7,8 @@ use std::{
 
 use memory_core::backend::{Group, RemoteKey};
 
+use crate::recent::Removal;
+
 /// Removals to be replayed before Redis is trusted again. Bounded: where there would be too many, everything under
 /// the prefix goes instead.
 #[derive(Debug)]
@@ -24,6 +26,18 @@ pub(crate) struct Journal {
 pub(crate) struct Backlog {
     pub(crate) keys: Vec<(RemoteKey, u64)>,
     pub(crate) groups: Vec<(Group, u64)>,
+}
+
+impl Backlog {
+    pub(crate) fn removals(&self) -> impl Iterator<Item = Removal> {
+        let keys = self.keys.iter().map(|(key, _)| Removal::Key(key.clone()));
+        keys.chain(self.groups.iter().map(|(group, _)| Removal::Group(group.clone())))
+    }
+
+    #[cfg(feature = "cluster")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.groups.is_empty()
+    }
 }
 
 impl Journal {
@@ -65,6 +79,12 @@ impl Journal {
     pub(crate) fn done(&mut self, backlog: &Backlog) {
         take_out(&mut self.keys, &backlog.keys);
         take_out(&mut self.groups, &backlog.groups);
+    }
+
+    /// The groups that wait.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.keys()
     }
 
     /// Notes that the entries of a group are to be swept away some time.

@@ -1,5 +1,7 @@
 //! The place where the one connection of a store is, or the reason why there is none.
 
+#[cfg(feature = "cluster")]
+use std::collections::HashSet;
 use std::{
     future::Future,
     sync::{
@@ -20,8 +22,25 @@ use tokio::{
 };
 
 use crate::{
-    bus::Bus, clock::ServerClock, doubt::Doubts, failure, generation::Generation, journal::Journal, link::Link,
-    names::Names, real_time, settings::Settings, supervisor, topology::Topology,
+    bus::Bus,
+    clock::ServerClock,
+    doubt::Doubts,
+    failure,
+    generation::Generation,
+    journal::Journal,
+    link::Link,
+    names::Names,
+    real_time,
+    recent::{Recent, Removal},
+    settings::Settings,
+    supervisor,
+    topology::Topology,
+};
+#[cfg(feature = "cluster")]
+use crate::{
+    cluster::{Cluster, View},
+    hash_slot,
+    journal::Backlog,
 };
 
 /// What may be under way at once, in units of [`UNIT`] bytes: a peer that swallows bytes can't make us hoard them.
@@ -41,6 +60,9 @@ pub(crate) struct Slot {
     phase: watch::Sender<Phase>,
     /// Held while the phase becomes [`Phase::Up`], so that a removal is either replayed before, or seen after it.
     journal: Mutex<Journal>,
+    /// Where a confirmed removal can be lost.
+    recent: Option<Mutex<Recent>>,
+    was_up: AtomicBool,
     in_flight: Semaphore,
     supervised: AtomicBool,
     supervisor: Mutex<Option<AbortHandle>>,
@@ -53,6 +75,8 @@ enum Phase {
     Idle,
     /// The first try is under way: calls wait for it.
     Starting(Instant),
+    /// A connection is being made up to date: removals use it, so that those which are made up for do not become more.
+    Joining(Arc<Link>),
     /// A connection is in use.
     Up(Arc<Link>),
     /// There is none: calls fail at once.
@@ -63,6 +87,7 @@ impl Slot {
     pub(crate) fn new(topology: Topology, settings: Settings, names: Names) -> Arc<Self> {
         Arc::new(Self {
             journal: Mutex::new(Journal::new(settings.removal_queue)),
+            recent: topology.may_lose_writes().then(|| Mutex::new(Recent::new(settings.removal_queue))),
             topology,
             settings,
             names,
@@ -71,6 +96,7 @@ impl Slot {
             sender: Generation::fresh(),
             bus: Bus::default(),
             phase: watch::Sender::new(Phase::Idle),
+            was_up: AtomicBool::new(false),
             in_flight: Semaphore::new(UNITS as usize),
             supervised: AtomicBool::new(false),
             supervisor: Mutex::new(None),
@@ -83,11 +109,34 @@ impl Slot {
     where
         F: Future<Output = Result<T, FmError>>,
     {
+        self.call_over(Self::link, work).await
+    }
+
+    /// The same for a removal, which goes over a connection that is being made up to date, too.
+    pub(crate) async fn call_to_remove<T, F>(self: &Arc<Self>, work: impl FnOnce(Arc<Link>) -> F) -> Result<T, FmError>
+    where
+        F: Future<Output = Result<T, FmError>>,
+    {
+        let link = async |slot: &Self| match slot.joining() {
+            Some(link) => link.doom().map_or(Ok(link), Err),
+            None => slot.link().await,
+        };
+        self.call_over(link, work).await
+    }
+
+    async fn call_over<T, F>(
+        self: &Arc<Self>,
+        link: impl AsyncFnOnce(&Self) -> Result<Arc<Link>, FmError>,
+        work: impl FnOnce(Arc<Link>) -> F,
+    ) -> Result<T, FmError>
+    where
+        F: Future<Output = Result<T, FmError>>,
+    {
         self.supervise()?;
         let mut used = None;
         let limit = self.settings.deadline;
         let whole = async {
-            let link = self.link().await?;
+            let link = link(self).await?;
             used = Some(Arc::clone(&link));
             work(link).await
         };
@@ -105,17 +154,54 @@ impl Slot {
 
     /// Queues removals that have just failed, and gives the connection up: the next one is used only after a replay.
     pub(crate) fn queue_keys(&self, keys: &[RemoteKey], reason: &FmError) {
-        self.queue(|journal| journal.add_keys(keys), reason);
+        self.queue(|journal| journal.add_keys(keys), keys, reason);
     }
 
     /// The same for a group.
     pub(crate) fn queue_group(&self, group: &Group, reason: &FmError) {
-        self.queue(|journal| journal.add_group(group.clone()), reason);
+        self.queue(|journal| journal.add_group(group.clone()), &[], reason);
     }
 
     /// What waits to be replayed.
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
         lock(&self.journal)
+    }
+
+    /// Notes removals that are about to be sent, for the case that Redis confirms and then loses them.
+    pub(crate) fn remember(&self, removals: impl Iterator<Item = Removal>) {
+        if let Some(recent) = &self.recent {
+            lock(recent).note(removals, Instant::now());
+        }
+    }
+
+    /// Queues the latest removals again for the servers of a new connection, which may not have heard of them.
+    pub(crate) fn recall_all(&self, journal: &mut Journal) {
+        // Before the first connection, nothing was sent.
+        let is_first = !self.was_up.swap(true, Ordering::Relaxed);
+        if let Some(recent) = self.recent.as_ref().filter(|_| is_first) {
+            lock(recent).clear();
+        }
+        self.recall(journal, |_| true);
+    }
+
+    /// The same for those of which `concerns` is true.
+    fn recall(&self, journal: &mut Journal, concerns: impl Fn(&Removal) -> bool) {
+        if let Some(recent) = &self.recent {
+            lock(recent).recall(journal, Instant::now(), concerns);
+        }
+    }
+
+    /// Lets removals use a connection; from here on none is queued that it can take.
+    pub(crate) fn join(&self, link: &Arc<Link>) {
+        let _journal = self.journal();
+        self.phase.send_replace(Phase::Joining(Arc::clone(link)));
+    }
+
+    fn joining(&self) -> Option<Arc<Link>> {
+        match &*self.phase.borrow() {
+            Phase::Joining(link) => Some(Arc::clone(link)),
+            _ => None,
+        }
     }
 
     /// Puts a connection to use, unless a removal has been queued.
@@ -126,6 +212,21 @@ impl Slot {
             self.phase.send_replace(Phase::Up(Arc::clone(link)));
         }
         admitted
+    }
+
+    /// Puts a connection to a cluster to use, with the slots set apart for which removals are queued; `false` for a
+    /// connection to one server.
+    pub(crate) fn admit_apart(&self, link: &Arc<Link>) -> bool {
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = link.cluster() {
+            let mut journal = self.journal();
+            self.recall_all(&mut journal);
+            cluster.keep_apart(self.waiting(&journal));
+            self.phase.send_replace(Phase::Up(Arc::clone(link)));
+            return true;
+        }
+        let _ = link;
+        false
     }
 
     /// There is no connection from now on, for this reason.
@@ -211,22 +312,74 @@ impl Slot {
                 return Err(failure::backend("Redis has not answered yet"));
             }
             let mut changes = self.phase.subscribe();
-            let settled = changes.wait_for(|phase| !matches!(phase, Phase::Starting(_))).await;
+            let is_settled = |phase: &Phase| !matches!(phase, Phase::Starting(_) | Phase::Joining(_));
+            let settled = changes.wait_for(is_settled).await;
             phase = settled.map_err(|_| failure::closed())?.clone();
         }
         match phase {
             Phase::Up(link) => link.doom().map_or(Ok(link), Err),
             Phase::Down(reason) => Err(reason),
+            Phase::Joining(_) => Err(failure::backend("what Redis has missed is being made up for")),
             Phase::Idle | Phase::Starting(_) => Err(failure::backend("the connection to Redis is starting anew")),
         }
     }
 
-    fn queue(&self, add: impl FnOnce(&mut Journal), reason: &FmError) {
+    fn queue(&self, add: impl FnOnce(&mut Journal), keys: &[RemoteKey], reason: &FmError) {
         let mut journal = self.journal();
         add(&mut journal);
-        if let Some(link) = self.current() {
-            link.condemn(reason.clone());
+        let Some(link) = self.current().or_else(|| self.joining()) else { return };
+        #[cfg(feature = "cluster")]
+        if let Some(cluster) = link.cluster() {
+            return cluster.set_apart(self.slots(keys.iter(), journal.groups()));
         }
+        let _ = keys;
+        link.condemn(reason.clone());
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl Slot {
+    /// The removals that wait for nodes that can be reached.
+    pub(crate) fn within_reach(&self, cluster: &Cluster) -> Backlog {
+        let mut backlog = self.journal().backlog();
+        backlog.keys.retain(|(key, _)| cluster.reaches(&key.text));
+        backlog.groups.retain(|(group, _)| cluster.reaches(&self.names.group(group)));
+        backlog
+    }
+
+    /// Uses a new connection to the master at `place`, which is told first what it may have missed.
+    pub(crate) fn use_master(&self, cluster: &Cluster, view: View, place: usize) {
+        let mut journal = self.journal();
+        self.recall(&mut journal, |removal| view.shards.owner(self.slot_of(removal)) == Some(place));
+        cluster.keep_apart(self.waiting(&journal));
+        cluster.show(view);
+    }
+
+    fn slot_of(&self, removal: &Removal) -> u16 {
+        match removal {
+            Removal::Key(key) => hash_slot::of(key.text.as_bytes()),
+            Removal::Group(group) => hash_slot::of(self.names.group(group).as_bytes()),
+        }
+    }
+
+    /// Uses the slots again for which no removal waits any more.
+    pub(crate) fn settle(&self, cluster: &Cluster) {
+        let journal = self.journal();
+        cluster.keep_apart(self.waiting(&journal));
+    }
+
+    fn waiting(&self, journal: &Journal) -> HashSet<u16> {
+        let backlog = journal.backlog();
+        self.slots(backlog.keys.iter().map(|(key, _)| key), journal.groups()).collect()
+    }
+
+    fn slots<'a>(
+        &self,
+        keys: impl Iterator<Item = &'a RemoteKey>,
+        groups: impl Iterator<Item = &'a Group>,
+    ) -> impl Iterator<Item = u16> {
+        let keys = keys.map(|key| hash_slot::of(key.text.as_bytes()));
+        keys.chain(groups.map(|group| hash_slot::of(self.names.group(group).as_bytes())))
     }
 }
 

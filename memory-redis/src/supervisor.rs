@@ -8,14 +8,24 @@ use std::{
 use memory_core::FmError;
 use redis::{Pipeline, Value};
 
-use crate::{failure, generation::Generation, link::Link, pace::Pace, real_time, removal, scan, scripts, slot::Slot};
+use crate::{
+    clock::ServerClock, failure, generation::Generation, journal::Backlog, link::Link, pace::Pace, real_time, removal,
+    scan, scripts, slot::Slot,
+};
+#[cfg(feature = "cluster")]
+use crate::{cluster::Cluster, keeper::Keeper, topology::Topology};
 
-const HEARTBEAT: Duration = Duration::from_millis(500);
-const HEARTBEAT_LIMIT: Duration = Duration::from_millis(250);
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(500);
 /// So many heartbeats in a row without an answer condemn a connection.
-const MISSES: u32 = 2;
-/// For making a connection and logging in, and for each step until it is admitted.
+pub(crate) const MISSES: u32 = 2;
+/// For making a connection and logging in, and for each step until it is admitted, except its greeting: a server that is
+/// too slow for calls is of no use to them, so it is left alone until it answers a greeting as fast as a call wants to
+/// be answered.
 const ADMISSION_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often removals are made up for in one go while new ones come in.
+#[cfg(feature = "cluster")]
+const ROUNDS: usize = 10;
 
 /// The supervisor's hold on its slot. When its runtime ends, or it panics, the slot learns that nobody watches.
 pub(crate) struct Reign(Arc<Slot>);
@@ -59,16 +69,23 @@ pub(crate) async fn run(reign: Reign) {
 /// Makes a connection and puts it to use once it has answered, and once everything that Redis has missed is made up
 /// for.
 async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
-    let dialled = real_time::within(ADMISSION_LIMIT, slot.topology.dial()).await;
-    let connection = dialled.map_err(|_| failure::too_slow(ADMISSION_LIMIT))?.map_err(failure::driver)?;
-    let link = Link::new(connection);
-    if let Health::Unwell(refusal) = greet(slot, &link, ADMISSION_LIMIT).await? {
+    // Many servers are asked in two steps: where the others are, and then these.
+    let limit = if slot.settings.spread { 2 * ADMISSION_LIMIT } else { ADMISSION_LIMIT };
+    let dialled = real_time::within(limit, slot.topology.dial()).await;
+    let link = dialled.map_err(|_| failure::too_slow(limit))??;
+    if let Health::Unwell(refusal) = greet(Some(&slot.clock), &link, slot.settings.response_timeout).await? {
         return Err(refusal);
     }
     scripts::load(&link, ADMISSION_LIMIT).await?;
+    if slot.admit_apart(&link) {
+        return Ok(link);
+    }
     real_time::sleep(slot.doubts.left()).await;
+    slot.recall_all(&mut slot.journal());
+    slot.join(&link);
     loop {
-        replay(slot, &link).await?;
+        let backlog = slot.journal().backlog();
+        replay(slot, &link, backlog, ADMISSION_LIMIT).await?;
         if slot.admit(&link) {
             return Ok(link);
         }
@@ -77,6 +94,10 @@ async fn admit(slot: &Arc<Slot>) -> Result<Arc<Link>, FmError> {
 
 /// Watches a connection until it must be given up, and says why.
 async fn watch_over(slot: &Arc<Slot>, link: &Arc<Link>) -> FmError {
+    #[cfg(feature = "cluster")]
+    if let (Topology::Cluster(seeds), Some(cluster)) = (&slot.topology, link.cluster()) {
+        return watch_over_cluster(slot, link, cluster, Keeper::of(seeds)).await;
+    }
     let mut missed = 0;
     loop {
         sweep_leftovers(slot, link);
@@ -84,7 +105,12 @@ async fn watch_over(slot: &Arc<Slot>, link: &Arc<Link>) -> FmError {
             reason = link.condemned() => return reason,
             () = real_time::sleep(HEARTBEAT) => {}
         }
-        match greet(slot, link, HEARTBEAT_LIMIT).await {
+        let (greeted, left_behind) =
+            tokio::join!(greet(Some(&slot.clock), link, slot.settings.response_timeout), slot.topology.left_behind());
+        if let Some(reason) = left_behind {
+            link.condemn(reason);
+        }
+        match greeted {
             Ok(_) => missed = 0,
             Err(_) if missed + 1 < MISSES => missed += 1,
             Err(silence) => link.condemn(silence),
@@ -92,15 +118,60 @@ async fn watch_over(slot: &Arc<Slot>, link: &Arc<Link>) -> FmError {
     }
 }
 
+/// The same for a cluster, whose nodes come and go; it is given up only with the last of them.
+#[cfg(feature = "cluster")]
+async fn watch_over_cluster(
+    slot: &Arc<Slot>,
+    link: &Arc<Link>,
+    cluster: &Arc<Cluster>,
+    mut keeper: Keeper<'_>,
+) -> FmError {
+    loop {
+        if let Err(reason) = keeper.beat(slot, cluster).await {
+            link.condemn(reason);
+        }
+        // What can't be made up for yet stays set apart.
+        let _ = make_up(slot, cluster).await;
+        sweep_leftovers(slot, link);
+        tokio::select! {
+            reason = link.condemned() => return reason,
+            () = keeper.rest(cluster) => {}
+        }
+    }
+}
+
+/// Makes up for the removals that nodes of a cluster have missed, where these can be reached.
+#[cfg(feature = "cluster")]
+async fn make_up(slot: &Slot, cluster: &Arc<Cluster>) -> Result<(), FmError> {
+    if slot.within_reach(cluster).is_empty() {
+        return Ok(());
+    }
+    real_time::sleep(slot.doubts.left()).await;
+    let link = Link::to_all_of(cluster);
+    for _ in 0..ROUNDS {
+        // Only now, since what is asked for again in the meantime must be done again.
+        let backlog = slot.within_reach(cluster);
+        if backlog.is_empty() {
+            break;
+        }
+        let outcome = replay(slot, &link, backlog, slot.settings.response_timeout).await;
+        slot.settle(cluster);
+        outcome?;
+    }
+    Ok(())
+}
+
 /// What a server that answers says of itself.
-enum Health {
+pub(crate) enum Health {
     Well,
     /// It is alive, but gives errors: it loads, say.
     Unwell(FmError),
 }
 
 /// Asks whether the connection is alive and its answers are in step, and what time it is there.
-async fn greet(slot: &Slot, link: &Link, limit: Duration) -> Result<Health, FmError> {
+///
+/// What time it is goes to `clock`.
+pub(crate) async fn greet(clock: Option<&ServerClock>, link: &Link, limit: Duration) -> Result<Health, FmError> {
     let nonce = Generation::fresh();
     let mut greeting = Pipeline::new();
     greeting.cmd("PING").arg(nonce.as_bytes()).cmd("TIME");
@@ -110,7 +181,11 @@ async fn greet(slot: &Slot, link: &Link, limit: Duration) -> Result<Health, FmEr
         return Ok(Health::Unwell(refusal));
     }
     match (&answers[0], time(&answers[1])) {
-        (Value::BulkString(echo), Some(time)) if echo == nonce.as_bytes() => slot.clock.note(time, start.elapsed()),
+        (Value::BulkString(echo), Some(time)) if echo == nonce.as_bytes() => {
+            if let Some(clock) = clock {
+                clock.note(time, start.elapsed());
+            }
+        }
         _ => return Err(link.out_of_step()),
     }
     Ok(Health::Well)
@@ -128,14 +203,14 @@ fn time(answer: &Value) -> Option<Duration> {
 }
 
 /// Makes up for the removals that Redis has missed.
-async fn replay(slot: &Slot, link: &Link) -> Result<(), FmError> {
-    let backlog = slot.journal().backlog();
+async fn replay(slot: &Slot, link: &Link, backlog: Backlog, limit: Duration) -> Result<(), FmError> {
+    slot.remember(backlog.removals());
     for (group, _) in &backlog.groups {
-        removal::raise(slot, link, group, ADMISSION_LIMIT).await?;
+        removal::raise(slot, link, group, limit).await?;
     }
     for step in backlog.keys.chunks(removal::STEP) {
         let keys = step.iter().map(|(key, _)| key);
-        removal::remove(slot, link, keys, ADMISSION_LIMIT).await?;
+        removal::remove(slot, link, keys, limit).await?;
     }
     let mut journal = slot.journal();
     journal.done(&backlog);

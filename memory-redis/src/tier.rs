@@ -8,7 +8,7 @@ use memory_core::{
 };
 use redis::{Pipeline, Value};
 
-use crate::{failure, life, link::Link, read, removal, scan, slot::Slot, write};
+use crate::{failure, life, link::Link, read, recent::Removal, removal, scan, slot::Slot, write};
 
 /// One prefix in one Redis.
 pub(crate) struct RedisTier {
@@ -87,11 +87,17 @@ async fn store(slot: &Arc<Slot>, writes: &[RemoteWrite]) -> Result<Vec<Written>,
     if writes.is_empty() {
         return Ok(Vec::new());
     }
+    slot.remember(overwritten(writes));
     slot.call(|link| async move {
         let _turn = slot.turn(writes.iter().map(|write| write.payload.len()).sum()).await?;
         write::write(slot, &link, writes).await
     })
     .await
+}
+
+/// The keys of writes that replace whatever lies there.
+fn overwritten(writes: &[RemoteWrite]) -> impl Iterator<Item = Removal> {
+    writes.iter().filter(|write| write.stamp.is_none()).map(|write| Removal::Key(write.key.clone()))
 }
 
 async fn touch(slot: &Arc<Slot>, key: &RemoteKey, life: Duration) -> Result<(), FmError> {
@@ -122,6 +128,7 @@ async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
     let mut left = &keys[..];
     while !left.is_empty() {
         let (step, rest) = left.split_at(left.len().min(removal::STEP));
+        slot.remember(step.iter().cloned().map(Removal::Key));
         match remove_step(&slot, step).await {
             Ok(count) => removed += count,
             Err(reason) => {
@@ -135,7 +142,7 @@ async fn remove(slot: Arc<Slot>, keys: Vec<RemoteKey>) -> Removed {
 }
 
 async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmError> {
-    slot.call(|link| async move {
+    slot.call_to_remove(|link| async move {
         let _turn = slot.turn(0).await?;
         removal::remove(slot, &link, keys.iter(), slot.settings.response_timeout).await
     })
@@ -144,6 +151,7 @@ async fn remove_step(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<u64, FmErro
 
 /// Raises the generation of the group, which is all that others need, and then takes its entries away.
 async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
+    slot.remember(std::iter::once(Removal::Group(group.clone())));
     let link = match raise(&slot, &group).await {
         Ok(link) => link,
         Err(reason) => {
@@ -162,7 +170,7 @@ async fn clear(slot: Arc<Slot>, group: Group) -> Removed {
 }
 
 async fn raise(slot: &Arc<Slot>, group: &Group) -> Result<Arc<Link>, FmError> {
-    slot.call(|link| async move {
+    slot.call_to_remove(|link| async move {
         let _turn = slot.turn(0).await?;
         removal::raise(slot, &link, group, slot.settings.response_timeout).await?;
         Ok(link)

@@ -1,7 +1,10 @@
 //! What one process changes, others hear.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,7 +26,7 @@ use crate::{
 const TOLD: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Event {
+pub(crate) enum Event {
     Changed(Vec<u8>),
     Invalidated(Group),
     /// Up to this moment.
@@ -55,7 +58,7 @@ impl Watcher for Recorder {
     }
 }
 
-struct Ears(tokio::sync::Mutex<mpsc::UnboundedReceiver<(Instant, Event)>>);
+pub(crate) struct Ears(tokio::sync::Mutex<mpsc::UnboundedReceiver<(Instant, Event)>>);
 
 impl Ears {
     /// The next event.
@@ -65,7 +68,7 @@ impl Ears {
     }
 
     /// The next change; when it was heard.
-    async fn change(&self) -> (Instant, Event) {
+    pub(crate) async fn change(&self) -> (Instant, Event) {
         loop {
             match self.next().await {
                 (_, Event::InStep(_)) => {}
@@ -81,8 +84,24 @@ impl Ears {
     }
 }
 
+/// Has a key changed until that is heard; how long it took, with what was missing for it.
+pub(crate) async fn hears(here: &Store, ears: &Ears, name: &str) -> Duration {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = Instant::now();
+    loop {
+        let wire = NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes();
+        let told = here.store(&wired(here, name, &wire), "value", None).await.is_ok();
+        let heard = async { while ears.change().await.1 != Event::Changed(wire.to_vec()) {} };
+        if told && tokio::time::timeout(TOLD, heard).await.is_ok() {
+            return start.elapsed();
+        }
+        assert!(start.elapsed() < 4 * HEALED, "changes are not heard");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Has `store` watched, and waits until it hears.
-async fn listen(store: &Store) -> Ears {
+pub(crate) async fn listen(store: &Store) -> Ears {
     let (events, heard) = mpsc::unbounded_channel();
     store.tier.watch(Arc::new(Recorder(events)));
     let ears = Ears(tokio::sync::Mutex::new(heard));
@@ -91,7 +110,7 @@ async fn listen(store: &Store) -> Ears {
     ears
 }
 
-fn wired(store: &Store, name: &str, wire: &[u8]) -> RemoteKey {
+pub(crate) fn wired(store: &Store, name: &str, wire: &[u8]) -> RemoteKey {
     RemoteKey { wire: wire.into(), ..store.key(name) }
 }
 
@@ -224,7 +243,7 @@ async fn a_connection_that_is_killed_is_made_anew_and_nothing_is_taken_for_grant
 async fn a_connection_that_goes_silent_is_noticed_and_made_anew() {
     let server = RedisServer::start();
     let proxy = Proxy::to(server.port());
-    let (here, there) = (Store::patient(&server.url()), Store::patient(&proxy.url()));
+    let (here, there) = (Store::patient(&server.url()), Store::at(&proxy.url()));
     let ears = listen(&there).await;
     // The second connection is the one that listens.
     proxy.existing_from(1, Mode::Blackhole);

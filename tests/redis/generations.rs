@@ -220,6 +220,20 @@ async fn a_clock_that_can_count_no_further_begins_anew() {
 }
 
 #[tokio::test]
+async fn what_was_stored_outside_a_namespace_is_not_answered_within_one() {
+    let server = RedisServer::start();
+    let store = Store::patient(&server.url());
+    let inside = store.key_in("reports", "f");
+    let outside = memory_core::backend::RemoteKey { namespace: None, ..inside.clone() };
+    for (one, other) in [(&inside, &outside), (&outside, &inside)] {
+        store.run_and_store(one, "value").await;
+        let found = store.fetch(other).await.unwrap();
+        assert!(found.payload.is_none() && !found.damaged);
+        assert_eq!(store.payload(one).await.as_deref(), Some("value"));
+    }
+}
+
+#[tokio::test]
 async fn a_stamp_of_somebody_else_is_refused() {
     for open in LAYOUTS {
         let server = RedisServer::start();

@@ -7,14 +7,18 @@ mod answers;
 mod bus;
 mod calls;
 mod clearing;
+mod cluster;
 mod generations;
 mod leases;
+mod logins;
 mod outages;
 mod removals;
+mod sentinel;
 mod storing;
 mod tags;
 mod tiers;
 mod tls;
+mod traffic;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,6 +33,9 @@ const PATIENCE: Duration = Duration::from_millis(150);
 const AT_ONCE: Duration = Duration::from_millis(20);
 /// The longest until Redis is used again once it can be.
 const HEALED: Duration = Duration::from_secs(5);
+
+/// The longest until Redis itself has put a replica in the place of its master: on a busy machine its votes fail at first.
+const PROMOTION: Duration = Duration::from_secs(60);
 
 /// The store of one process, under the prefix `app`.
 struct Store {

@@ -1,10 +1,11 @@
 //! Redis absent, dead, hung, slow, loading, locked: each call within its time, and used again soon after.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     AT_ONCE, HEALED, PATIENCE, Store,
     support::{
+        eventually,
         proxy::{Mode, Proxy},
         redis_server::RedisServer,
         timed,
@@ -131,6 +132,133 @@ async fn a_network_slower_than_the_deadline() {
     }
     proxy.all(Mode::Pass);
     heals(&store).await;
+}
+
+#[tokio::test]
+async fn redis_that_is_slow_for_long_is_skipped_until_it_is_fast_again() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    let key = store.key("f");
+    heals(&store).await;
+    proxy.all(Mode::Delay(Duration::from_millis(300)));
+    let start = Instant::now();
+    let mut calls = Vec::new();
+    while start.elapsed() < Duration::from_secs(3) {
+        let began = start.elapsed();
+        let (time, outcome) = timed(store.fetch(&key)).await;
+        assert!(outcome.is_err() && time < PATIENCE, "a call took {time:?}");
+        calls.push((began, time));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let slow: Vec<_> = calls.iter().filter(|(_, time)| *time > AT_ONCE).collect();
+    assert!(calls.len() >= 200, "{} calls", calls.len());
+    assert!(slow.len() <= 12, "{} of {} calls waited", slow.len(), calls.len());
+    assert!(slow.iter().all(|(began, _)| *began < Duration::from_millis(1_500)), "some waited again: {slow:?}");
+    proxy.all(Mode::Pass);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_only_a_patient_caller_could_use_is_left_without_any_call() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let store = Store::at(&proxy.url());
+    heals(&store).await;
+    // Slower than a call may be, and no slower than half a heartbeat.
+    proxy.all(Mode::Delay(Duration::from_millis(75)));
+    eventually(HEALED, "the heartbeat notices", || async { (proxy.accepted() > 2).then_some(()) }).await;
+    let (time, outcome) = timed(store.fetch(&store.key("f"))).await;
+    assert!(outcome.is_err() && time < AT_ONCE, "a call took {time:?}");
+    proxy.all(Mode::Pass);
+    heals(&store).await;
+}
+
+#[tokio::test]
+async fn a_slow_redis_is_used_by_those_who_ask_for_patience() {
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    proxy.all(Mode::Delay(Duration::from_millis(80)));
+    let store = Store::patient(&proxy.url());
+    let key = store.key("f");
+    store.healed(&key).await;
+    for _ in 0..4 {
+        store.run_and_store(&key, "value").await;
+        assert_eq!(store.payload(&key).await.as_deref(), Some("value"));
+    }
+    assert_eq!(proxy.accepted(), 1, "no heartbeat was missed");
+}
+
+#[tokio::test]
+async fn answers_that_are_garbage_or_cut_for_a_while() {
+    for mode in [Mode::Garbage, Mode::Cut] {
+        let server = RedisServer::start();
+        let proxy = Proxy::to(server.port());
+        let store = Store::at(&proxy.url());
+        let key = store.key("f");
+        heals(&store).await;
+        proxy.all(mode);
+        let start = Instant::now();
+        let (mut calls, mut slow) = (0, 0);
+        while start.elapsed() < Duration::from_secs(2) {
+            let (time, outcome) = timed(store.fetch(&key)).await;
+            assert!(outcome.unwrap_err().is_backend() && time < PATIENCE, "{mode:?}: a call took {time:?}");
+            calls += 1;
+            slow += u32::from(time > AT_ONCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(slow <= 2 && calls > 100, "{mode:?}: {slow} of {calls} calls waited");
+        proxy.all(Mode::Pass);
+        heals(&store).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_empty_knows_nothing_of_before() {
+    let mut server = RedisServer::start();
+    let store = Store::at(&server.url());
+    let key = store.key_in("reports", "f");
+    heals(&store).await;
+    store.run_and_store_with(&key, "value", &["t"]).await;
+    let stamp = store.stamp(&key).await;
+    server.kill();
+    store.fails_fast(&key).await;
+    server.restart();
+    let (time, found) = store.healed(&key).await;
+    assert!(found.payload.is_none() && time < HEALED, "healed after {time:?}");
+    store.is_overtaken(&key, stamp, &["t"]).await;
+    store.run_and_store_with(&key, "fresh", &["t"]).await;
+    assert_eq!(store.payload(&key).await.as_deref(), Some("fresh"));
+}
+
+#[tokio::test]
+async fn fifty_clients_come_back_without_a_rush() {
+    const CLIENTS: usize = 50;
+    let server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    let stores: Vec<_> = (0..CLIENTS).map(|_| Store::at(&proxy.url())).collect();
+    let all_heal = || async {
+        futures::future::join_all(stores.iter().map(|store| async { store.healed(&store.key("f")).await.0 })).await
+    };
+    all_heal().await;
+    proxy.refuse(true);
+    proxy.reset();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    proxy.refuse(false);
+    let slowest = all_heal().await.into_iter().max().unwrap();
+    assert!(slowest < HEALED, "the last one healed after {slowest:?}");
+    let tries = proxy.accepted_at();
+    let again = &tries[CLIENTS..];
+    // A twentieth is left for the time between a dial and its being accepted.
+    let busiest = again.iter().map(|start| again.iter().filter(|at| within(**at, *start, 950)).count()).max();
+    assert!(busiest.unwrap() <= 5 * CLIENTS, "{busiest:?} tries within a second");
+    let together = again.iter().map(|start| again.iter().filter(|at| within(**at, *start, 20)).count()).max();
+    assert!(together.unwrap() <= CLIENTS, "{together:?} tries within 20 ms");
+}
+
+/// Whether a moment lies in the milliseconds after another one.
+fn within(at: Instant, start: Instant, millis: u64) -> bool {
+    at >= start && at.duration_since(start) < Duration::from_millis(millis)
 }
 
 #[tokio::test]

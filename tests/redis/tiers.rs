@@ -87,7 +87,8 @@ async fn what_one_process_computes_comes_into_the_memory_of_another() {
     assert_eq!((stats.remote_hits - before.remote_hits, stats.hits - before.hits, stats.runs), (1, 11, 0));
     here.set("j", 5_u32).namespace("n").await.unwrap();
     assert_eq!(tier(&there, "j").await, Some(FmTier::Remote));
-    assert_eq!(tier(&there, "j").await, Some(FmTier::Memory), "a direct read keeps what it finds, too");
+    // A direct read keeps what it finds, too; the word of the change may come after the first one, and takes that back.
+    in_memory(&there, "j").await;
 }
 
 #[tokio::test]
@@ -195,6 +196,10 @@ async fn an_invalidation_that_redis_missed_reaches_everybody_when_it_is_back() {
         assert_eq!(eventually_found(&there, "k", Some(1)).await, Some(1));
         proxy.refuse(true);
         proxy.reset();
+        eventually(HEALED, "Redis is out of reach", || async {
+            there.invalidate_tag("other").strict().await.err().filter(FmError::is_backend)
+        })
+        .await;
         match how {
             "set" => there.set("k", 9_u32).namespace("n").await.unwrap(),
             "remove" => drop(there.remove("k").namespace("n").await.unwrap()),
@@ -203,7 +208,6 @@ async fn an_invalidation_that_redis_missed_reaches_everybody_when_it_is_back() {
             _ => drop(there.clear().await.unwrap()),
         }
         assert_eq!(found(&there, "k").await, (how == "set").then_some(9), "{how}: it holds here at once");
-        assert!(there.invalidate_tag("other").strict().await.unwrap_err().is_backend());
         assert_eq!(found(&here, "k").await, Some(1), "{how}: nobody else can know");
         proxy.refuse(false);
         let (took, _) = timed(eventually_found(&here, "k", None)).await;

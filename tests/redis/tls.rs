@@ -27,6 +27,10 @@ fn make_certificates(folder: &Path) {
 
 /// A server with a TLS port; the port.
 fn tls_server() -> (RedisServer, u16) {
+    tls_server_with(&[])
+}
+
+fn tls_server_with(more: &[&str]) -> (RedisServer, u16) {
     let mut server = RedisServer::absent();
     make_certificates(server.folder());
     let (port, file) = (free_port(), |name: &str| server.folder().join(name).display().to_string());
@@ -41,16 +45,20 @@ fn tls_server() -> (RedisServer, u16) {
     .into_iter()
     .map(str::to_owned)
     .collect::<Vec<_>>();
-    server.restart_with(&settings.iter().map(String::as_str).collect::<Vec<_>>());
+    server.restart_with(&settings.iter().map(String::as_str).chain(more.iter().copied()).collect::<Vec<_>>());
     (server, port)
+}
+
+/// What vouches for a server.
+fn authority(server: &RedisServer) -> redis::TlsCertificates {
+    let authority = fs::read(server.folder().join("ca.crt")).unwrap();
+    redis::TlsCertificates { client_tls: None, root_cert: Some(authority) }
 }
 
 #[tokio::test]
 async fn a_tls_connection_is_made_with_the_certificates_given() {
     let (server, port) = tls_server();
-    let authority = fs::read(server.folder().join("ca.crt")).unwrap();
-    let certificates = redis::TlsCertificates { client_tls: None, root_cert: Some(authority) };
-    let client = redis::Client::build_with_tls(format!("rediss://127.0.0.1:{port}"), certificates).unwrap();
+    let client = redis::Client::build_with_tls(format!("rediss://127.0.0.1:{port}"), authority(&server)).unwrap();
     let store = Store::with("app", crate::patient(FmRedisBackend::from_client(client)));
     let key = store.key("f");
     store.healed(&key).await;
@@ -65,4 +73,38 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let key = store.key("f");
     store.fails_fast(&key).await;
     assert!(store.fetch(&key).await.unwrap_err().is_backend());
+}
+
+#[tokio::test]
+async fn certificates_are_those_of_every_connection() {
+    let (server, port) = tls_server();
+    let backend = FmRedisBackend::connect(format!("rediss://127.0.0.1:{port}")).unwrap();
+    let store = Store::with("app", crate::patient(backend.certificates(authority(&server))));
+    store.works(&store.key("f")).await;
+}
+
+#[tokio::test]
+async fn the_nodes_of_a_cluster_are_reached_by_tls() {
+    let bus = free_port().to_string();
+    let (server, port) = tls_server_with(&["--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", &bus]);
+    let () = server.run(&[b"CLUSTER", b"ADDSLOTSRANGE", b"0", b"16383"]);
+    let backend = FmRedisBackend::cluster([format!("rediss://127.0.0.1:{port}")]).unwrap();
+    let store = Store::with("app", crate::patient(backend.certificates(authority(&server))));
+    store.works(&store.key("f")).await;
+}
+
+#[tokio::test]
+async fn the_master_of_sentinels_is_reached_by_tls() {
+    let (server, port) = tls_server();
+    let file = |name: &str| server.folder().join(name).display().to_string();
+    let sentinel = RedisServer::start_sentinel(&format!(
+        "tls-replication yes\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n\
+         sentinel monitor mymaster 127.0.0.1 {port} 1\n",
+        file("ca.crt"),
+        file("server.crt"),
+        file("server.key"),
+    ));
+    let backend = FmRedisBackend::sentinel("mymaster", [sentinel.url()]).unwrap().node_connection("rediss://any");
+    let store = Store::with("app", crate::patient(backend.certificates(authority(&server))));
+    store.works(&store.key("f")).await;
 }

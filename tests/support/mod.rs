@@ -3,8 +3,10 @@
 // Every test binary compiles this whole module and uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod cluster_set;
 pub mod proxy;
 pub mod redis_server;
+pub mod sentinel_set;
 
 use std::{
     future::Future,

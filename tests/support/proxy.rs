@@ -28,6 +28,10 @@ pub enum Mode {
     Delay(Duration),
     /// Swallowed, in both directions; the connection stays open.
     Blackhole,
+    /// Each answer is replaced by what is none.
+    Garbage,
+    /// Half of each answer is passed on, and then the connection ends.
+    Cut,
     /// Kept, and delivered when the mode changes, even if the client has gone by then.
     Hold,
 }
@@ -215,6 +219,14 @@ async fn answer(
         tokio::select! {
             read = from.read(&mut buffer) => match read {
                 Ok(length) if length > 0 => {
+                    let spoilt = *mode.borrow();
+                    if spoilt == Mode::Cut {
+                        let _ = to.write_all(&buffer[..length / 2]).await;
+                        return;
+                    }
+                    if spoilt == Mode::Garbage {
+                        buffer[..length].fill(b'?');
+                    }
                     if !pass(&buffer[..length], &mut to, &mut mode).await {
                         return;
                     }
@@ -234,7 +246,7 @@ async fn answer(
 async fn pass(bytes: &[u8], to: &mut OwnedWriteHalf, mode: &mut watch::Receiver<Mode>) -> bool {
     let now = *mode.borrow();
     match now {
-        Mode::Pass => {}
+        Mode::Pass | Mode::Garbage | Mode::Cut => {}
         Mode::Delay(length) => tokio::time::sleep(length).await,
         Mode::Blackhole => return true,
         Mode::Hold => {

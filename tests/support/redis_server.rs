@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{Read, Write},
     path::PathBuf,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -16,6 +17,8 @@ pub struct RedisServer {
     port: u16,
     folder: PathBuf,
     settings: Vec<String>,
+    /// What it watches over, if it is a sentinel.
+    sentinel: Option<String>,
 }
 
 impl RedisServer {
@@ -47,7 +50,30 @@ impl RedisServer {
         let folder = std::env::temp_dir().join(format!("memory-redis-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder for the server");
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        Self { child: None, port: free_port(), folder, settings }
+        Self { child: None, port: free_port(), folder, settings, sentinel: None }
+    }
+
+    /// Starts a sentinel with these lines in its configuration.
+    pub fn start_sentinel(lines: &str) -> Self {
+        for _ in 0..10 {
+            let mut server = Self::absent_sentinel(lines);
+            if server.try_restart() {
+                return server;
+            }
+        }
+        panic!("no sentinel starts");
+    }
+
+    /// A sentinel that has not been started yet.
+    pub fn absent_sentinel(lines: &str) -> Self {
+        let mut server = Self::absent();
+        server.sentinel = Some(lines.to_owned());
+        server
+    }
+
+    /// Sets what it is started with from now on.
+    pub fn set(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
     }
 
     /// Starts the server (again) on its port and waits until it listens.
@@ -57,7 +83,7 @@ impl RedisServer {
 
     /// Starts it with other settings from now on.
     pub fn restart_with(&mut self, settings: &[&str]) {
-        self.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        self.set(settings);
         self.restart();
     }
 
@@ -114,18 +140,30 @@ impl RedisServer {
 
     fn try_restart(&mut self) -> bool {
         self.kill();
-        let child = Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
-            .arg(self.port.to_string())
-            .arg("--dir")
-            .arg(&self.folder)
-            .args(&self.settings)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed");
+        let child =
+            self.command().stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("redis-server is installed");
         self.child = Some(child);
         self.listens()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("redis-server");
+        match &self.sentinel {
+            Some(lines) => {
+                // A sentinel writes into its file; a new one forgets what it knew.
+                let file = self.folder.join("sentinel.conf");
+                let own = format!("bind 127.0.0.1\nport {}\ndir {}\n", self.port, self.folder.display());
+                fs::write(&file, own + lines).expect("a configuration");
+                command.arg(file).arg("--sentinel")
+            }
+            None => command
+                .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"])
+                .arg(self.port.to_string())
+                .arg("--dir")
+                .arg(&self.folder)
+                .args(&self.settings),
+        };
+        command
     }
 
     fn listens(&mut self) -> bool {
@@ -135,7 +173,7 @@ impl RedisServer {
             if ended {
                 return false;
             }
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            if answers(self.port) {
                 return true;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -148,6 +186,13 @@ impl RedisServer {
         let status = Command::new("kill").arg(signal).arg(child.id().to_string()).status().expect("kill is installed");
         assert!(status.success());
     }
+}
+
+/// Whether somebody answers there, and not only listens: a server that does not get all its ports ends after that.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let asked = stream.set_read_timeout(Some(Duration::from_secs(1))).and_then(|()| stream.write_all(b"PING\r\n"));
+    asked.and_then(|()| stream.read_exact(&mut [0])).is_ok()
 }
 
 impl Drop for RedisServer {

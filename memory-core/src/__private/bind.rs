@@ -46,137 +46,219 @@ impl<'a, T: ?Sized> BindByReference<'a, T> for Bind<'a, T> {
     }
 }
 
-/// A reference whose value a task of its own must own: `(&Own(value)).way().own(Own(value))`.
-pub struct Own<'a, T: ?Sized>(pub &'a T);
+/// The future of the body holds the argument, so that it can only be sent where the argument can.
+pub struct Held;
+/// The body runs in the caller's task, or what its future holds can't be seen.
+pub struct Unheld;
 
-impl<T: ?Sized> Clone for Own<'_, T> {
+/// A reference whose value a task of its own must own: `(&&Own::held(value)).way().own(Own::held(value))`.
+pub struct Own<'a, T: ?Sized, P>(&'a T, PhantomData<P>);
+
+impl<'a, T: ?Sized> Own<'a, T, Held> {
+    #[inline]
+    pub fn held(value: &'a T) -> Self {
+        Self(value, PhantomData)
+    }
+}
+
+impl<'a, T: ?Sized> Own<'a, T, Unheld> {
+    #[inline]
+    pub fn unheld(value: &'a T) -> Self {
+        Self(value, PhantomData)
+    }
+}
+
+impl<T: ?Sized, P> Clone for Own<'_, T, P> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: ?Sized> Copy for Own<'_, T> {}
+impl<T: ?Sized, P> Copy for Own<'_, T, P> {}
 
-/// The way of what has an owned form.
+/// The way of what can be copied.
 #[derive(Clone, Copy)]
-pub struct AsOwned;
+pub struct AsCopy;
 /// No way.
 #[derive(Clone, Copy)]
-pub struct NotOwned;
+pub struct NoCopy;
+/// A way that nobody goes: it can't be sent, so that neither can the future that holds it, which is where that is reported.
+#[derive(Clone, Copy)]
+pub struct Unasked;
 
 /// First choice.
 pub trait OwnByToOwned {
     /// How to own it.
     #[inline]
-    fn way(&self) -> AsOwned {
-        AsOwned
+    fn way(&self) -> AsCopy {
+        AsCopy
     }
 }
 
-impl<T: ToOwned + ?Sized> OwnByToOwned for Own<'_, T> {}
+impl<T: ToOwned<Owned: Send + 'static> + ?Sized, P> OwnByToOwned for &Own<'_, T, P> {}
 
-/// No choice left.
-pub trait OwnNot: Sized {
+/// Second choice.
+pub trait OwnNot {
     /// How to own it: not at all.
     #[inline]
-    fn way(self) -> NotOwned {
-        NotOwned
+    fn way(&self) -> NoCopy {
+        NoCopy
     }
 }
 
-impl<T: ?Sized> OwnNot for Own<'_, T> {}
+impl<T: Sync + ?Sized> OwnNot for Own<'_, T, Held> {}
+impl<T: ?Sized> OwnNot for Own<'_, T, Unheld> {}
 
-impl AsOwned {
-    /// A copy of an argument, made on a miss.
+/// No choice left.
+pub trait OwnUnasked: Sized {
+    /// How to own it: the question does not arise.
     #[inline]
-    pub fn own<T: ToOwned + ?Sized>(self, value: Own<'_, T>) -> T::Owned {
-        value.0.to_owned()
+    fn way(self) -> Unasked {
+        Unasked
     }
 }
 
-impl NotOwned {
-    /// A stand-in, so that the one mistake has one message.
-    pub fn own<T: ?Sized>(self, _: Own<'_, T>) -> Unowned<T> {
-        Unowned(PhantomData)
-    }
-}
+impl<T: ?Sized> OwnUnasked for Own<'_, T, Held> {}
 
-/// What stands for a copy that can't be made, which `Owns` has reported: no program with it ever runs.
-pub struct Unowned<T: ?Sized>(PhantomData<fn() -> Box<T>>);
+/// What stands for a copy that can't be made, which is reported elsewhere: no program with it ever runs.
+pub struct Missing<T: ?Sized>(PhantomData<fn() -> Box<T>>);
 
-impl<T: ?Sized> Borrow<T> for Unowned<T> {
+impl<T: ?Sized> Borrow<T> for Missing<T> {
     fn borrow(&self) -> &T {
         placeholder()
     }
 }
 
-/// Whether a `T` can be owned.
+impl AsCopy {
+    /// What a task owns in the place of an argument, made on a miss.
+    #[inline]
+    pub fn own<T: ToOwned + ?Sized, P>(self, value: Own<'_, T, P>) -> T::Owned {
+        value.0.to_owned()
+    }
+
+    /// A copy of an argument, made on a miss.
+    #[inline]
+    pub fn copy<T: Clone, P>(self, value: Mention<'_, T, P>) -> Copied<T> {
+        Copied(value.0.clone())
+    }
+}
+
+impl NoCopy {
+    /// A stand-in, so that the one mistake has one message.
+    pub fn own<T: ?Sized, P>(self, _: Own<'_, T, P>) -> Missing<T> {
+        Missing(PhantomData)
+    }
+
+    /// A stand-in, so that the one mistake has one message.
+    pub fn copy<T, P>(self, _: Mention<'_, T, P>) -> Missing<T> {
+        Missing(PhantomData)
+    }
+}
+
+impl Unasked {
+    /// A stand-in, so that the one mistake has one message.
+    pub fn own<T: ?Sized, P>(self, value: Own<'_, T, P>) -> Missing<T> {
+        NoCopy.own(value)
+    }
+
+    /// A stand-in, so that the one mistake has one message.
+    pub fn copy<T, P>(self, value: Mention<'_, T, P>) -> Missing<T> {
+        NoCopy.copy(value)
+    }
+}
+
+/// Whether a `T` can be owned by a task.
 #[diagnostic::on_unimplemented(
     message = "`&{T}` can't be copied for the task that the body runs in",
-    label = "`{T}` is not `Clone`",
+    label = "`{T}` is not `Clone + Send`",
     note = "derive `Clone`, take the argument by value, or run the body in the caller's task with `in_place`"
 )]
 pub trait Owns<T: ?Sized> {}
 
 #[diagnostic::do_not_recommend]
-impl<T: ToOwned + ?Sized> Owns<T> for AsOwned {}
+impl<T: ?Sized> Owns<T> for AsCopy {}
+#[diagnostic::do_not_recommend]
+impl<T: ?Sized> Owns<T> for Unasked {}
 
 /// Checks that an argument can be copied for a task of its own.
 #[inline]
-pub fn ownable<T: ?Sized, W: Owns<T>>(_: Own<'_, T>, _: W) {}
+pub fn ownable<T: ?Sized, P, W: Owns<T>>(_: Own<'_, T, P>, _: W) {}
 
 /// An argument that goes to the body, and that is mentioned in what judges the returned value:
-/// `(&Mention(&value)).way().copy(Mention(&value))`.
-pub struct Mention<'a, T>(pub &'a T);
+/// `(&&Mention::held(&value)).way().copy(Mention::held(&value))`.
+pub struct Mention<'a, T, P>(&'a T, PhantomData<P>);
 
-impl<T> Clone for Mention<'_, T> {
+impl<'a, T> Mention<'a, T, Held> {
+    #[inline]
+    pub fn held(value: &'a T) -> Self {
+        Self(value, PhantomData)
+    }
+}
+
+impl<'a, T> Mention<'a, T, Unheld> {
+    #[inline]
+    pub fn unheld(value: &'a T) -> Self {
+        Self(value, PhantomData)
+    }
+}
+
+impl<T, P> Clone for Mention<'_, T, P> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Mention<'_, T> {}
-
-/// The way of what is `Clone`.
-#[derive(Clone, Copy)]
-pub struct AsClone;
-/// No way.
-#[derive(Clone, Copy)]
-pub struct NotClone;
+impl<T, P> Copy for Mention<'_, T, P> {}
 
 /// First choice.
 pub trait MentionByClone {
     /// How to copy it.
     #[inline]
-    fn way(&self) -> AsClone {
-        AsClone
+    fn way(&self) -> AsCopy {
+        AsCopy
     }
 }
 
-impl<T: Clone> MentionByClone for Mention<'_, T> {}
+impl<T: Clone> MentionByClone for &Mention<'_, T, Unheld> {}
+impl<T: Clone + Send + 'static> MentionByClone for &Mention<'_, T, Held> {}
 
-/// No choice left.
-pub trait MentionNot: Sized {
+/// Second choice.
+pub trait MentionNot {
     /// How to copy it: not at all.
     #[inline]
-    fn way(self) -> NotClone {
-        NotClone
+    fn way(&self) -> NoCopy {
+        NoCopy
     }
 }
 
-impl<T> MentionNot for Mention<'_, T> {}
+impl<T> MentionNot for Mention<'_, T, Unheld> {}
+impl<T: Send> MentionNot for Mention<'_, T, Held> {}
 
-impl AsClone {
-    /// A copy of an argument, made on a miss.
+/// No choice left.
+pub trait MentionUnasked: Sized {
+    /// How to copy it: the question does not arise.
     #[inline]
-    pub fn copy<T: Clone>(self, value: Mention<'_, T>) -> T {
-        value.0.clone()
+    fn way(self) -> Unasked {
+        Unasked
     }
 }
 
-impl NotClone {
-    /// A stand-in, so that the one mistake has one message.
-    pub fn copy<T>(self, _: Mention<'_, T>) -> T {
+impl<T> MentionUnasked for Mention<'_, T, Held> {}
+
+/// A copy of an argument.
+pub struct Copied<T>(T);
+
+impl<T> Copied<T> {
+    /// The copy.
+    #[inline]
+    pub fn lend(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Missing<T> {
+    /// Nothing.
+    pub fn lend(&self) -> &T {
         placeholder()
     }
 }
@@ -191,11 +273,13 @@ impl NotClone {
 pub trait Copies<T> {}
 
 #[diagnostic::do_not_recommend]
-impl<T: Clone> Copies<T> for AsClone {}
+impl<T> Copies<T> for AsCopy {}
+#[diagnostic::do_not_recommend]
+impl<T> Copies<T> for Unasked {}
 
 /// Checks that an argument can be mentioned in what judges the returned value.
 #[inline]
-pub fn mentionable<T, W: Copies<T>>(_: Mention<'_, T>, _: W) {}
+pub fn mentionable<T, P, W: Copies<T>>(_: Mention<'_, T, P>, _: W) {}
 
 /// Boxes the future of a body that runs in a task of its own. The name is part of the compiler's message for a body that
 /// is not `Send`.

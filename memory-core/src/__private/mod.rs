@@ -67,8 +67,8 @@ pub mod probes {
     pub use super::{
         arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, NoKey as _, Unpeeled as _},
         bind::{
-            BindByReference as _, BindByValue as _, MentionByClone as _, MentionNot as _, OwnByToOwned as _,
-            OwnNot as _,
+            BindByReference as _, BindByValue as _, MentionByClone as _, MentionNot as _, MentionUnasked as _,
+            OwnByToOwned as _, OwnNot as _, OwnUnasked as _,
         },
         ended::{EndedByConversion as _, EndedNever as _},
         outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},

@@ -38,8 +38,8 @@ pub enum Next {
     After(Duration),
 }
 
-/// Makes a call's error of a timeout.
-pub type Expire<E> = fn(FmError) -> E;
+/// Makes a call's outcome of a timeout.
+pub type Expire<O> = fn(FmError) -> O;
 
 /// Makes a call's error of the last one, with a [`RetryError`] around it.
 pub type Wrap<E> = fn(E, u32, Duration) -> E;
@@ -75,19 +75,19 @@ impl Plan {
 
 impl Attempts {
     /// Runs an attempt within its limits, where the error type can express that it was cut.
-    pub async fn within<T, E, F, X>(&mut self, attempt: F, expires: X) -> Result<T, E>
+    pub async fn within<F, X>(&mut self, attempt: F, expires: X) -> F::Output
     where
-        F: Future<Output = Result<T, E>>,
-        X: FnOnce(ErrorType<E>) -> Option<Expire<E>>,
+        F: Future,
+        X: FnOnce(OutcomeType<F::Output>) -> Option<Expire<F::Output>>,
     {
-        let (Some((length, limit)), Some(expire)) = (self.attempts.limit(), expires(ErrorType(PhantomData))) else {
+        let (Some((length, limit)), Some(expire)) = (self.attempts.limit(), expires(OutcomeType(PhantomData))) else {
             return attempt.await;
         };
         if let Some(outcome) = policy::within(length, attempt).await {
             return outcome;
         }
         self.cut = Some(limit);
-        Err(expire(policy::expired(limit)))
+        expire(policy::expired(limit))
     }
 
     /// Counts an attempt and decides what comes next; one that was cut by its own timeout is always repeated.
@@ -138,21 +138,28 @@ pub fn before_sleep<T, E>(outcome: &Result<T, E>, attempt: u32, wait: Duration, 
     message = "a retried function returns a `Result`, not `{Self}`",
     label = "only a `Result` can be seen to fail"
 )]
-pub trait Outcome {
-    type Itself;
-    fn into_result(self) -> Self::Itself;
+pub trait Outcome<T, E> {
+    fn into_result(self) -> Result<T, E>;
+    fn of_result(result: Result<T, E>) -> Self;
 }
 
-impl<T, E> Outcome for Result<T, E> {
-    type Itself = Self;
+impl<T, E> Outcome<T, E> for Result<T, E> {
     fn into_result(self) -> Self {
         self
     }
+
+    fn of_result(result: Self) -> Self {
+        result
+    }
 }
 
-/// Nothing but a check; its type is unknown where it fails, so that no other error follows.
-pub fn outcome<R: Outcome>(outcome: R) -> R::Itself {
-    outcome.into_result()
+/// Makes what a call returns of its outcome.
+pub type Back<R, T, E> = fn(Result<T, E>) -> R;
+
+/// The outcome as the `Result` that it is, and how to return it. Where it is none, `T` and `E` are unknown, and nothing that
+/// follows is another error.
+pub fn outcome<R: Outcome<T, E>, T, E>(outcome: R) -> (Result<T, E>, Back<R, T, E>) {
+    (outcome.into_result(), R::of_result)
 }
 
 // Predicates.
@@ -391,57 +398,75 @@ pub trait FromTimeout {}
 
 impl FromTimeout for Known {}
 
+/// What a call ends with.
+pub struct OutcomeType<O>(PhantomData<O>);
+
 pub trait Expires {
     type Of;
-    type Error;
-    fn expire(self) -> Option<Expire<Self::Error>>;
+    type Outcome;
+    fn expire(self) -> Option<Expire<Self::Outcome>>;
 }
 
-pub struct CanExpire<E>(PhantomData<E>);
+pub struct CanExpire<O>(PhantomData<O>);
 
-pub struct CannotExpire<E>(PhantomData<E>);
+pub struct CannotExpire<O, E>(PhantomData<(O, E)>);
 
-impl<E: From<FmError>> Expires for CanExpire<E> {
+impl<T, E: From<FmError>> Expires for CanExpire<Result<T, E>> {
     type Of = Known;
-    type Error = E;
-    fn expire(self) -> Option<Expire<E>> {
-        Some(E::from)
+    type Outcome = Result<T, E>;
+    fn expire(self) -> Option<Expire<Result<T, E>>> {
+        Some(|timeout| Err(timeout.into()))
     }
 }
 
-impl<E> Expires for CannotExpire<E> {
+impl<O, E> Expires for CannotExpire<O, E> {
     type Of = E;
-    type Error = E;
-    fn expire(self) -> Option<Expire<E>> {
+    type Outcome = O;
+    fn expire(self) -> Option<Expire<O>> {
         None
     }
 }
 
-impl<E: From<FmError>> ErrorType<E> {
-    pub fn expires(&self) -> CanExpire<E> {
+impl<T, E: From<FmError>> OutcomeType<Result<T, E>> {
+    pub fn expires(&self) -> CanExpire<Result<T, E>> {
         CanExpire(PhantomData)
     }
 }
 
 pub trait NeverExpires {
+    type Outcome;
     type Error;
-    fn expires(&self) -> CannotExpire<Self::Error>;
+    fn expires(&self) -> CannotExpire<Self::Outcome, Self::Error>;
 }
 
-impl<E> NeverExpires for ErrorType<E> {
+impl<T, E> NeverExpires for OutcomeType<Result<T, E>> {
+    type Outcome = Result<T, E>;
     type Error = E;
-    fn expires(&self) -> CannotExpire<E> {
+    fn expires(&self) -> CannotExpire<Self::Outcome, E> {
+        CannotExpire(PhantomData)
+    }
+}
+
+/// That it is no `Result` is said by [`outcome`], once.
+pub trait ExpiresUnsaid {
+    type Outcome;
+    fn expires(&self) -> CannotExpire<Self::Outcome, Known>;
+}
+
+impl<O> ExpiresUnsaid for &OutcomeType<O> {
+    type Outcome = O;
+    fn expires(&self) -> CannotExpire<O, Known> {
         CannotExpire(PhantomData)
     }
 }
 
 /// For a deadline: the call under way is cut where that can be expressed.
-pub fn may_expire<X: Expires>(expires: X) -> Option<Expire<X::Error>> {
+pub fn may_expire<X: Expires>(expires: X) -> Option<Expire<X::Outcome>> {
     expires.expire()
 }
 
 /// For a timeout of each attempt, which has to be expressed.
-pub fn must_expire<X>(expires: X) -> Option<Expire<X::Error>>
+pub fn must_expire<X>(expires: X) -> Option<Expire<X::Outcome>>
 where
     X: Expires,
     X::Of: FromTimeout,

@@ -269,7 +269,8 @@ pub trait RemoteTier: Send + Sync + 'static {
     /// under the key, and by itself after `life`. Saves work, and nothing rests on it.
     fn lease<'a>(&'a self, key: &'a RemoteKey, life: Duration) -> BoxFuture<'a, Result<bool, FmError>>;
     /// Tells `watcher` from now on what other processes change. Called once at most, before anything is read. Does no
-    /// I/O: the stream begins with the first call of another method.
+    /// I/O: the stream begins with the first call of another method. The store keeps `watcher` until it is closed or
+    /// dropped, so that a watcher must not keep the store.
     fn watch(&self, watcher: Arc<dyn Watcher>);
     /// The connection that gave the last answers mixes replies up (a value carried another key): drop it.
     fn distrust(&self);

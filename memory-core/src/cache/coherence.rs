@@ -60,10 +60,12 @@ impl Coherence {
         self.heard.fetch_max(moment.as_nanos(), Ordering::AcqRel);
     }
 
-    fn begin(&self, now: Tick) {
-        self.began.fetch_max(now.as_nanos(), Ordering::AcqRel);
+    /// The stream begins; whether it has before.
+    fn begin(&self, now: Tick) -> bool {
+        let before = self.began.fetch_max(now.as_nanos(), Ordering::AcqRel);
         self.heard(now);
         self.changed();
+        before != 0
     }
 }
 
@@ -103,9 +105,11 @@ impl Watcher for Listener {
 
     fn resync(&self) {
         self.tell(|core, coherence| {
-            coherence.begin(Tick::now());
-            // A run may have read from the store what was changed since.
-            core.flights.invalidate_where(|_| true);
+            // What a run makes that began before is not trusted here, and the shared store knows by itself whether it is
+            // outdated. But after a break, calls should not join it. (In a process that starts, it would run twice.)
+            if coherence.begin(Tick::now()) {
+                core.flights.invalidate_where(|_| true);
+            }
         });
     }
 }

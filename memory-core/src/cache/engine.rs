@@ -120,6 +120,15 @@ pub(crate) enum Begun<S: Outcome> {
     Run(Run<S::Stored>),
 }
 
+/// An answer that was stored.
+struct Answer<T> {
+    stored: Arc<T>,
+    what: Provenance,
+    /// The cache's epoch before it was found.
+    epoch: u64,
+    groups: Box<[Group]>,
+}
+
 /// The right and the duty to run a body.
 pub(crate) struct Run<T> {
     pub(crate) lead: Lead<Key, Published>,
@@ -140,7 +149,7 @@ pub(crate) enum Excuse<T> {
     /// What is in memory then.
     Memory,
     /// What is in memory then, else what the shared store had when the run began.
-    Remote(Copied<T>),
+    Remote(Box<Copied<T>>),
 }
 
 impl<S, X, H> Job<S, X, H>
@@ -218,7 +227,8 @@ where
             (Arc::new(value.clone()), Provenance::of_entry(entry, FmTier::Memory, Tick::now()))
         }) {
             Look::Value((stored, what)) => {
-                Turn::Answer(self.found(lead, epoch, Box::default(), stored, what, miss_is_counted, |_| {}))
+                let answer = Answer { stored, what, epoch, groups: Box::default() };
+                Turn::Answer(self.found(lead, answer, miss_is_counted, |_| {}))
             }
             _ => Turn::Lead(Leading { lead, ask: Ask::Value { miss_is_counted } }),
         }
@@ -257,7 +267,7 @@ where
         let standing = copied.entry.standing(Tick::now());
         if !standing.answers() || is_leased && standing.is_due() {
             self.count_miss_of(&ask);
-            return run(lead, stamp, Excuse::Remote(copied));
+            return run(lead, stamp, Excuse::Remote(Box::new(copied)));
         }
         let answer = self.keep_copy(lead, epoch, copied, &ask);
         if standing.is_due() { Begun::Due(answer) } else { Begun::Answer(answer) }
@@ -274,9 +284,9 @@ where
     fn keep_copy(&self, lead: Lead<Key, Published>, epoch: u64, copied: Copied<S::Stored>, ask: &Ask) -> S::Return {
         let core = self.cache.core();
         let what = Provenance::of_entry(&copied.entry, FmTier::Remote, Tick::now());
-        let groups = copied.entry.groups().into();
-        let counted = !matches!(ask, Ask::Value { miss_is_counted: false });
-        self.found(lead, epoch, groups, copied.value, what, counted, |key| {
+        let answer = Answer { stored: copied.value, what, epoch, groups: copied.entry.groups().into() };
+        let is_counted = !matches!(ask, Ask::Value { miss_is_counted: false });
+        self.found(lead, answer, is_counted, |key| {
             if let Some(local) = &core.local {
                 local.insert(key, copied.entry);
             }
@@ -295,22 +305,19 @@ where
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    /// Answers with what was stored, everybody who waits too, after `keep`ing it unless it was invalidated meanwhile.
     fn found(
         &self,
         lead: Lead<Key, Published>,
-        epoch: u64,
-        groups: Box<[Group]>,
-        stored: Arc<S::Stored>,
-        what: Provenance,
+        Answer { stored, what, epoch, groups }: Answer<S::Stored>,
         is_counted: bool,
         keep: impl FnOnce(Key),
     ) -> S::Return {
         if !is_counted {
             self.cache.core().note(self.key.as_key(), what);
         }
-        let published =
-            Published { said: Said::Value(stored.clone()), run: lead.id(), epoch, groups, stored: Some(what) };
+        let said = Said::Value(stored.clone());
+        let published = Published { said, run: lead.id(), epoch, groups, stored: Some(what) };
         lead.finish(Arc::new(published), || keep(self.key.clone()));
         self.shape.value(Arc::unwrap_or_clone(stored))
     }

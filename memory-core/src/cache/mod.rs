@@ -8,6 +8,7 @@ mod context;
 mod direct;
 mod engine;
 mod epoch;
+mod keep;
 #[cfg(feature = "axum")]
 mod layer;
 mod life;

@@ -307,11 +307,7 @@ impl Core {
         let groups = namespace.into_iter().chain(tags.iter().cloned().map(Group::Tag)).collect();
         let born = Tick::now().before(stored.age);
         let copied = self.coherence.as_ref().map(|_| before.moment);
-        let entry = self.entry(value, face, stored.life, Origin { born, epoch: before.epoch, groups, copied });
-        if let Some(rests) = stored.rests {
-            entry.rest_until(born.after(rests));
-        }
-        entry
+        self.entry(value, face, stored.life, Origin { born, epoch: before.epoch, groups, copied, rests: stored.rests })
     }
 
     /// A read of what has a time to idle gives it that much more to live.

@@ -15,15 +15,12 @@ use tracing::Instrument;
 use super::{
     Context, Hit, Job, Topic, block_on,
     engine::{Begun, Excuse, Leading, Ours, Published, Run, Said, Turn},
-    life::Life,
+    keep::Kept,
     outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
-    read::Copied,
     report::{FmOutcome, FmTier, Provenance},
-    store::Origin,
 };
 use crate::{
-    backend::{Group, RemoteTier, RemoteWrite, Stamp, Written},
-    entry::Weighed,
+    backend::Group,
     error::{FmError, Kind},
     flight::Lead,
     key::Key,
@@ -161,9 +158,9 @@ where
         let verdict = judge(&returned);
         self.counters().failures.add_one();
         let groups = self.cache.core().groups(self.key.as_key(), &verdict.tags);
-        let conclusion = match self.excused(run, &verdict, &returned) {
-            Ok(excused) => Conclusion::Excused(excused),
-            Err(run) => {
+        let conclusion = match self.stand_in(&run, &verdict, &returned) {
+            Some((value, what)) => Conclusion::Excused(Excused { run, value, what }),
+            None => {
                 run.answer(Said::Ended(error), groups);
                 Conclusion::Done(returned)
             }
@@ -206,10 +203,9 @@ where
         if self.shape.is_err(&returned) {
             self.counters().failures.add_one();
         }
-        let run = match self.excused(run, &verdict, &returned) {
-            Ok(excused) => return Conclusion::Excused(excused),
-            Err(run) => run,
-        };
+        if let Some((value, what)) = self.stand_in(&run, &verdict, &returned) {
+            return Conclusion::Excused(Excused { run, value, what });
+        }
         let core = self.cache.core();
         core.note(self.key.as_key(), Provenance::of(FmOutcome::Computed));
         let groups = core.groups(self.key.as_key(), &verdict.tags);
@@ -226,29 +222,27 @@ where
     }
 
     /// The older value that stands in for what the body returned, where that is a failure and there is one.
-    fn excused(
+    fn stand_in(
         &self,
-        run: Run<S::Stored>,
+        run: &Run<S::Stored>,
         verdict: &Verdict,
         returned: &S::Return,
-    ) -> Result<Excused<S::Stored>, Run<S::Stored>> {
+    ) -> Option<(Arc<S::Stored>, Provenance)> {
         let core = self.cache.core();
         if matches!(run.excuse, Excuse::None) || !verdict.is_failure.unwrap_or_else(|| self.shape.is_err(returned)) {
-            return Err(run);
+            return None;
         }
         let now = Tick::now();
-        if let Some((value, what)) = core.excuse(self.key.as_key(), now) {
-            return Ok(Excused { run, value, what });
-        }
-        match &run.excuse {
-            Excuse::Remote(Copied { value, entry, .. })
-                if entry.excuses(now) && !core.epochs.covers(run.epoch, entry.groups()) && !run.lead.is_detached() =>
+        core.excuse(self.key.as_key(), now).or_else(|| match &run.excuse {
+            Excuse::Remote(copied)
+                if copied.entry.excuses(now)
+                    && !core.epochs.covers(run.epoch, copied.entry.groups())
+                    && !run.lead.is_detached() =>
             {
-                let (value, what) = (value.clone(), Provenance::of_entry(entry, FmTier::Remote, now));
-                Ok(Excused { run, value, what })
+                Some((copied.value.clone(), Provenance::of_entry(&copied.entry, FmTier::Remote, now)))
             }
-            _ => Err(run),
-        }
+            _ => None,
+        })
     }
 
     /// Answers with an older value, and sees to it that nobody tries again for a while.
@@ -259,114 +253,9 @@ where
         let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what));
         run.lead.answer(answer);
         if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (&core.remote, run.stamp, run.excuse) {
-            core.rest_remote(&**remote, &self.key, self.face, copied, stamp).await;
+            core.rest_remote(&**remote, &self.key, self.face, *copied, stamp).await;
         }
         self.shape.value(Arc::unwrap_or_clone(value))
-    }
-
-    /// How long the value is kept; `None`: not at all.
-    fn life(&self, verdict: &Verdict) -> Option<Life> {
-        Life::decide(verdict, self.limits, &self.cache.core().defaults).unwrap_or_else(|error| {
-            self.counters().errors.add_one();
-            self.warn(Topic::Expiry, |key| tracing::error!(key, %error, "the value is not stored"));
-            None
-        })
-    }
-
-    async fn keep(&self, Kept { run, stored, life, groups }: Kept<S::Stored>) {
-        let core = self.cache.core();
-        let published = run.publication(Said::Value(stored.clone()), groups.clone(), None);
-        let Some(life) = life else {
-            run.lead.answer(published);
-            return;
-        };
-        let copied = core.coherence.as_ref().filter(|_| self.face.leaves_the_process()).map(|_| run.began);
-        let origin = Origin { born: Tick::now(), epoch: run.epoch, groups, copied };
-        match core.remote.as_ref().filter(|_| self.face.leaves_the_process()) {
-            None => {
-                let entry = core.local.is_some().then(|| core.entry(stored, self.face, life, origin));
-                let mut stored = false;
-                run.lead.finish(published, || stored = self.insert(entry));
-                self.count_stored(stored);
-            }
-            Some(remote) => self.keep_remote(&**remote, run, published, stored, life, origin).await,
-        }
-    }
-
-    /// The waiters have their answer before the shared store has the value; until it has, the run stays known, so that later calls
-    /// join it instead of running again.
-    async fn keep_remote(
-        &self,
-        remote: &dyn RemoteTier,
-        run: Run<S::Stored>,
-        published: Arc<Published>,
-        stored: Arc<S::Stored>,
-        life: Life,
-        origin: Origin,
-    ) {
-        let core = self.cache.core();
-        let storing = run.lead.publish(published);
-        let written = if storing.is_detached() || core.epochs.covers(run.epoch, &origin.groups) {
-            self.counters().outdated.add_one();
-            Some(Written::Outdated)
-        } else if let Some(stamp) = run.stamp {
-            self.write_remote(remote, &stored, life, stamp, &origin).await
-        } else {
-            None
-        };
-        // What the shared store refuses is outdated, whoever knows it.
-        let entry = core.local.as_ref().filter(|_| written != Some(Written::Outdated));
-        let entry = entry.map(|_| core.entry(stored, self.face, life, origin));
-        storing.commit(|| {
-            self.insert(entry);
-        });
-    }
-
-    /// Without a stamp there is no write: the store could not be read when the run began, so that something newer might be overwritten.
-    async fn write_remote(
-        &self,
-        remote: &dyn RemoteTier,
-        stored: &S::Stored,
-        life: Life,
-        stamp: Stamp,
-        origin: &Origin,
-    ) -> Option<Written> {
-        let core = self.cache.core();
-        let write = core.remote_write(remote, &self.key, self.face, stored, life, origin)?;
-        let written = match write {
-            Ok(write) => remote.store(&[RemoteWrite { stamp: Some(stamp), ..write }]).await,
-            Err(error) => {
-                core.count_error(self.key.as_key(), "encoding", &error);
-                return None;
-            }
-        };
-        match written {
-            Ok(written) => {
-                core.count_written(self.key.as_key(), &written);
-                written.first().copied()
-            }
-            Err(error) => {
-                core.count_error(self.key.as_key(), "write", &error);
-                None
-            }
-        }
-    }
-
-    /// Keeps a value in memory; whether it was.
-    fn insert(&self, entry: Option<Weighed>) -> bool {
-        let core = self.cache.core();
-        let valid = entry.filter(|entry| !core.epochs.covers_entry(entry));
-        let (Some(local), Some(entry)) = (&core.local, valid) else { return false };
-        local.insert(self.key.clone(), entry);
-        true
-    }
-
-    fn count_stored(&self, stored: bool) {
-        if stored {
-            self.counters().stores.add_one();
-        } else if self.cache.core().local.is_some() {
-            self.counters().outdated.add_one();
-        }
     }
 
     /// Tells the waiters of a failure; what the caller that started the run gets.
@@ -511,14 +400,6 @@ enum Conclusion<S: Outcome> {
     Done(S::Return),
 }
 
-/// A value to be stored.
-struct Kept<T> {
-    run: Run<T>,
-    stored: Arc<T>,
-    life: Option<Life>,
-    groups: Box<[Group]>,
-}
-
 /// An older value in the place of a failure.
 struct Excused<T> {
     run: Run<T>,
@@ -538,7 +419,7 @@ fn too_slow(limit: Duration) -> FmError {
 
 impl<T> Run<T> {
     /// What is told to those who wait.
-    fn publication(&self, said: Said, groups: Box<[Group]>, stored: Option<Provenance>) -> Arc<Published> {
+    pub(super) fn publication(&self, said: Said, groups: Box<[Group]>, stored: Option<Provenance>) -> Arc<Published> {
         Arc::new(Published { said, run: self.lead.id(), epoch: self.epoch, groups, stored })
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Origin {
     pub(crate) groups: Box<[Group]>,
     /// When it was read from the shared store, or when the run began whose value goes there; `None` where it stays here.
     pub(crate) copied: Option<Tick>,
+    /// For how long after its birth nobody is asked to refresh it.
+    pub(crate) rests: Option<Duration>,
 }
 
 impl Core {
@@ -74,6 +76,9 @@ impl Core {
         }
         if let Some(idle) = life.idle {
             entry = entry.idle_after(idle, Tick::now());
+        }
+        if let Some(rests) = origin.rests {
+            entry.rest_until(origin.born.after(rests));
         }
         Weighed { entry, weight }
     }
@@ -235,7 +240,7 @@ impl Core {
         Tick::notice_paused_time();
         let now = Tick::now();
         let copied = self.coherence.as_ref().filter(|_| is_copy).map(|_| now);
-        Origin { born: now, epoch: self.epochs.current(), groups, copied }
+        Origin { born: now, epoch: self.epochs.current(), groups, copied, rests: None }
     }
 
     /// One write to the shared store, without a stamp; `None` where the value never leaves the process.
@@ -248,7 +253,28 @@ impl Core {
         life: Life,
         origin: &Origin,
     ) -> Option<Result<RemoteWrite, FmError>> {
-        self.remote_write_resting(remote, key, face, value, life, origin, None)
+        let some = |length: Duration| (!length.is_zero()).then(|| milliseconds(length));
+        let age = Tick::now().since(origin.born);
+        let meta = Meta {
+            fingerprint: key.as_key().fingerprint(&self.prefix),
+            type_name: type_name::<T>(),
+            born_ms: remote.now_ms().saturating_sub(if age.is_zero() { 0 } else { milliseconds(age) }),
+            fresh_ms: life.expiry.duration().map(milliseconds),
+            idle_ms: life.idle.map(milliseconds),
+            stale_while_revalidate_ms: some(life.late.answers),
+            stale_if_error_ms: some(life.late.excuses),
+            bridges_ms: some(life.late.bridges),
+            due_ms: life.due.map(milliseconds),
+            rests_ms: origin.rests.map(milliseconds),
+        };
+        let payload = face.encode(&meta, value)?;
+        Some(payload.map(|payload| RemoteWrite {
+            key: self.remote_key(key.as_key()),
+            payload,
+            life: life.store_for(),
+            stamp: None,
+            tags: tags(&origin.groups),
+        }))
     }
 
     /// Writes a value anew that was read from the shared store, so that no process asks for its refresh for a while.
@@ -266,48 +292,14 @@ impl Core {
         let Copied { value, entry, life } = copied;
         let now = Tick::now();
         let rests = now.since(entry.born()).saturating_add(self.defaults.throttle);
-        let origin = Origin { born: entry.born(), epoch: 0, groups: entry.groups().into(), copied: None };
-        let write = self.remote_write_resting(remote, key, face, &value, life, &origin, Some(rests));
+        let groups = entry.groups().into();
+        let origin = Origin { born: entry.born(), epoch: 0, groups, copied: None, rests: Some(rests) };
+        let write = self.remote_write(remote, key, face, &value, life, &origin);
         let Some(Ok(write)) = write else { return };
         let left = write.life.map(|life| life.saturating_sub(now.since(entry.born())));
         if let Err(error) = remote.store(&[RemoteWrite { stamp: Some(stamp), life: left, ..write }]).await {
             self.count_error(key.as_key(), "write", &error);
         }
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn remote_write_resting<T, X: Face<T>>(
-        &self,
-        remote: &dyn RemoteTier,
-        key: &Key,
-        face: X,
-        value: &T,
-        life: Life,
-        origin: &Origin,
-        rests: Option<Duration>,
-    ) -> Option<Result<RemoteWrite, FmError>> {
-        let some = |length: Duration| (!length.is_zero()).then(|| milliseconds(length));
-        let age = Tick::now().since(origin.born);
-        let meta = Meta {
-            fingerprint: key.as_key().fingerprint(&self.prefix),
-            type_name: type_name::<T>(),
-            born_ms: remote.now_ms().saturating_sub(if age.is_zero() { 0 } else { milliseconds(age) }),
-            fresh_ms: life.expiry.duration().map(milliseconds),
-            idle_ms: life.idle.map(milliseconds),
-            stale_while_revalidate_ms: some(life.late.answers),
-            stale_if_error_ms: some(life.late.excuses),
-            bridges_ms: some(life.late.bridges),
-            due_ms: life.due.map(milliseconds),
-            rests_ms: rests.map(milliseconds),
-        };
-        let payload = face.encode(&meta, value)?;
-        Some(payload.map(|payload| RemoteWrite {
-            key: self.remote_key(key.as_key()),
-            payload,
-            life: life.store_for(),
-            stamp: None,
-            tags: tags(&origin.groups),
-        }))
     }
 
     /// Removes a key everywhere; whether it was there.

@@ -15,6 +15,7 @@ mod error;
 pub(crate) mod number;
 pub(crate) mod policy;
 mod predicate;
+mod run;
 pub(crate) mod sleep;
 mod stop;
 mod wait;

@@ -1,13 +1,14 @@
 //! Retrying by hand: `retry().stop(..).wait(..).when(..).run(..)`.
 
-use std::{error::Error, marker::PhantomData, time::Duration};
+use std::{error::Error, marker::PhantomData, ops::ControlFlow, time::Duration};
 
 use super::{
-    attempts::{Attempts, Limit, Plan},
+    attempts::{Limit, Plan},
     error::RetryError,
     number::lenient,
     predicate::Predicate,
-    sleep::{pause, pause_blocking},
+    run::{Rules, Run},
+    sleep::pause_blocking,
     stop::{Stop, stop_after_retries},
     wait::{Jitter, Wait, no_wait},
 };
@@ -144,7 +145,7 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
     /// # Cancel safety
     ///
     /// Dropping the future ends the call under way or the wait; no further call is made.
-    pub async fn run<T, E, How, F, Fut>(self, mut operation: F) -> Result<T, E>
+    pub fn run<T, E, How, F, Fut>(self, operation: F) -> Run<Rules<When, Hook, Exhausted, T, E>, F, Fut, E>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -154,26 +155,7 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
         Timed: Expires<E>,
     {
         let Self { plan, when, hook, exhausted, timed } = self;
-        let mut attempts = plan.begin();
-        loop {
-            // A scope of its own: the outcome must not live on during the wait, or it would have to be `Send`.
-            let wait = {
-                let (outcome, limit) = timed_out(&timed, &attempts, operation()).await;
-                attempts.count();
-                let again = match limit {
-                    Some(Limit::Deadline) => return give_up(&exhausted, &attempts, outcome),
-                    Some(Limit::Attempt) => true,
-                    None => when.asks_for_retry(&outcome),
-                };
-                if !again {
-                    return outcome;
-                }
-                let Some(wait) = attempts.next_wait() else { return give_up(&exhausted, &attempts, outcome) };
-                announce(&hook, &attempts, &outcome, wait);
-                wait
-            };
-            pause(wait).await;
-        }
+        Run::new(plan, timed.error(), Rules::new(when, hook, exhausted), operation)
     }
 
     /// As [`run`](Retry::run), for a plain function: the waits block the thread.
@@ -188,31 +170,13 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
         Hook: Notified<E>,
         Exhausted: GivesUp<E>,
     {
-        let mut attempts = self.plan.begin();
+        let (mut attempts, rules) = (self.plan.begin(), Rules::new(self.when, self.hook, self.exhausted));
         loop {
-            let outcome = operation();
-            attempts.count();
-            if !self.when.asks_for_retry(&outcome) {
-                return outcome;
+            match rules.after(&mut attempts, operation(), None) {
+                ControlFlow::Continue(wait) => pause_blocking(wait),
+                ControlFlow::Break(outcome) => return outcome,
             }
-            let Some(wait) = attempts.next_wait() else { return give_up(&self.exhausted, &attempts, outcome) };
-            announce(&self.hook, &attempts, &outcome, wait);
-            drop(outcome);
-            pause_blocking(wait);
         }
-    }
-}
-
-/// Runs one attempt within its limit; an attempt that was cut has the timeout for its outcome.
-async fn timed_out<T, E>(
-    timed: &impl Expires<E>,
-    attempts: &Attempts,
-    attempt: impl Future<Output = Result<T, E>>,
-) -> (Result<T, E>, Option<Limit>) {
-    let (Some((length, limit)), Some(error)) = (attempts.limit(), timed.error()) else { return (attempt.await, None) };
-    match within(length, attempt).await {
-        Some(outcome) => (outcome, None),
-        None => (Err(error(expired(limit))), Some(limit)),
     }
 }
 
@@ -230,18 +194,6 @@ pub(crate) fn expired(limit: Limit) -> FmError {
             Limit::Deadline => "the deadline of the retries has passed",
         },
     )
-}
-
-fn give_up<T, E>(exhausted: &impl GivesUp<E>, attempts: &Attempts, outcome: Result<T, E>) -> Result<T, E> {
-    outcome.map_err(|error| exhausted.give_up(error, attempts.made(), attempts.elapsed()))
-}
-
-/// Tells the log and the hook.
-fn announce<T, E>(hook: &impl Notified<E>, attempts: &Attempts, outcome: &Result<T, E>, wait: Duration) {
-    log(attempts.made(), wait);
-    if let Err(error) = outcome {
-        hook.notified(attempts.made(), error, wait);
-    }
 }
 
 /// Never the error itself: it may carry what must not be logged.
@@ -286,12 +238,21 @@ pub trait Notified<E> {
 }
 
 /// What exhausted retries end with.
+#[diagnostic::on_unimplemented(
+    message = "`reraise` needs an error type that a `RetryError` can become: `{E}: From<RetryError>`",
+    label = "implement `From<memory_core::RetryError>` for `{E}`, or remove `.reraise(..)`",
+    note = "the last error becomes its source, so `{E}` must also be `Into<Box<dyn Error + Send + Sync>>`"
+)]
 pub trait GivesUp<E> {
     /// The error to return.
     fn give_up(&self, error: E, attempts: u32, elapsed: Duration) -> E;
 }
 
 /// Whether calls can be ended, and how the timeout becomes the error of the call.
+#[diagnostic::on_unimplemented(
+    message = "`attempt_timeout` and `deadline` need an error type that a timeout can become: `{E}: From<FmError>`",
+    label = "implement `From<memory_core::FmError>` for `{E}`, or remove the limit"
+)]
 pub trait Expires<E> {
     /// Makes the call's error of a timeout; `None`: calls are never ended.
     fn error(&self) -> Option<fn(FmError) -> E>;
@@ -313,6 +274,7 @@ impl<E> GivesUp<E> for Original {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: From<RetryError> + Into<Box<dyn Error + Send + Sync>>> GivesUp<E> for Wrapping {
     fn give_up(&self, error: E, attempts: u32, elapsed: Duration) -> E {
         if self.reraise { error } else { RetryError::new(attempts, elapsed, error.into()).into() }
@@ -325,6 +287,7 @@ impl<E> Expires<E> for Untimed {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: From<FmError>> Expires<E> for Limited {
     fn error(&self) -> Option<fn(FmError) -> E> {
         Some(E::from)
@@ -404,6 +367,45 @@ mod tests {
             .await;
         assert!(outcome.unwrap_err().is_timeout());
         assert_eq!(began.elapsed(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_was_cut_is_gone_before_the_hook_hears_of_it() {
+        struct Held<'a>(&'a Cell<u32>);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() - 1);
+            }
+        }
+        let (held, heard) = (Cell::new(0), Cell::new(0));
+        let outcome: Result<(), FmError> = retry()
+            .attempt_timeout(1)
+            .when(|_: &FmError| false)
+            .before_sleep(|_, error: &FmError, _| {
+                assert!(error.is_timeout() && held.get() == 0);
+                heard.set(heard.get() + 1);
+            })
+            .run(|| async {
+                held.set(held.get() + 1);
+                let _held = Held(&held);
+                std::future::pending().await
+            })
+            .await;
+        assert!(outcome.unwrap_err().is_timeout());
+        assert_eq!(heard.get(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_has_ended_does_not_call_again() {
+        let calls = Cell::new(0);
+        let call = || {
+            calls.set(calls.get() + 1);
+            async { Ok::<_, io::Error>(7) }
+        };
+        let mut run = std::pin::pin!(retry().when(is_retryable_error).run(call));
+        assert_eq!(run.as_mut().await.unwrap(), 7);
+        let again = tokio::time::timeout(Duration::from_millis(1), run).await;
+        assert!(again.is_err() && calls.get() == 1);
     }
 
     // Without the feature it would wait two hours.

@@ -14,7 +14,8 @@ use super::classify::{is_retryable_error, status_of};
 /// bool`, as [`is_retryable_error`] does), or ignore it (`|_| true`). `How` tells these apart and is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't say which outcomes to retry",
-    label = "expected a function of the error (`fn(&{E}) -> bool`) or a block as `retry_on_status([429])`"
+    label = "expected a function of the error (`fn(&{E}) -> bool`) or a block as `retry_on_status([429])`",
+    note = "in an attribute it is what `retry` or `retry_on` says, by hand what `.when(..)` says"
 )]
 pub trait Predicate<T, E, How> {
     /// Whether this outcome is to be repeated.

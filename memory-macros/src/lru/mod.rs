@@ -20,7 +20,7 @@ pub(crate) fn attribute(args: TokenStream, item: TokenStream) -> TokenStream {
     let support = support(settings.krate.clone());
     let mut tokens = match PlainFn::parse(ATTRIBUTE, item.clone()) {
         Ok(function) => {
-            let placed = validate::place(&function, &settings);
+            let placed = validate::place(&function, &settings, &mut options);
             match validate::validate(&function) {
                 Ok(arguments) => expand::expand(&function, &arguments, placed, &settings.maxsize, &support),
                 Err(error) => {

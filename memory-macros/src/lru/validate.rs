@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     options::{Opt, Options},
+    place::forgotten_in_impl,
     plain_fn::{Borrowed, PlainFn, find_impl_trait, find_self},
 };
 
@@ -75,10 +76,13 @@ impl Maxsize {
 }
 
 /// A function that says `Self` stands in an impl; one that says neither `self` nor `Self` has to be told (`in_impl`).
-pub(super) fn place(function: &PlainFn, settings: &Settings) -> Place {
+pub(super) fn place(function: &PlainFn, settings: &Settings, options: &mut Options) -> Place {
     if function.sig.receiver().is_some() {
         Place::Nowhere
     } else if settings.in_impl || find_self(quote!(#function)).is_some() {
+        Place::InImpl
+    } else if let Some(error) = forgotten_in_impl(ATTRIBUTE, &function.sig.ident) {
+        options.report(error);
         Place::InImpl
     } else {
         Place::Free

@@ -11,7 +11,10 @@ use super::{
     params::{Params, argument_of, bare, borrow},
     parse::{Flavor, Function},
 };
-use crate::options::{Opt, Options, Value};
+use crate::{
+    options::{Opt, Options, Value},
+    place,
+};
 
 const KNOWN: [&str; 26] = [
     "expire",
@@ -154,6 +157,7 @@ impl Config {
         };
         config.read_key(&mut options, params, absent);
         config.check(&mut options, function);
+        config.place(&mut options, function);
         (config, options.into_errors())
     }
 
@@ -223,6 +227,16 @@ impl Config {
         }
         self.skip.push(at);
         Ok(())
+    }
+
+    /// Where `in_impl` was forgotten, the rest goes on as if it were there.
+    fn place(&mut self, options: &mut Options, function: &Function) {
+        if !(self.in_impl || function.mentions_self())
+            && let Some(error) = place::forgotten_in_impl("memorize", &function.sig.ident)
+        {
+            options.report(error);
+            self.in_impl = true;
+        }
     }
 
     fn check(&self, options: &mut Options, function: &Function) {

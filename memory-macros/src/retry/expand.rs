@@ -25,11 +25,11 @@ use super::{
 //             let wait = {                        // a scope: nothing of the attempt lives on during the wait
 //                 let fresh0 = owned(Copies(&a).duplicate());
 //                 let attempt = async { let a = fresh0; let b = &mut *b; BODY };
-//                 let outcome = outcome(attempt.await);
+//                 let (outcome, back) = outcome(attempt.await);
 //                 let again = asks(&outcome, predicate);
 //                 match attempts.next(again) {
-//                     Next::Done => break outcome,
-//                     Next::Exhausted => break outcome,
+//                     Next::Done => break back(outcome),
+//                     Next::Exhausted => break back(outcome),
 //                     Next::After(wait) => {
 //                         before_sleep(&outcome, attempts.made(), wait, hook);
 //                         wait
@@ -71,6 +71,7 @@ struct Names {
     attempts: Ident,
     attempt: Ident,
     outcome: Ident,
+    back: Ident,
     again: Ident,
     wait: Ident,
     error: Ident,
@@ -95,6 +96,7 @@ impl Names {
             attempts: local("attempts"),
             attempt: local("attempt"),
             outcome: local("outcome"),
+            back: local("back"),
             again: local("again"),
             wait: local("wait"),
             error: local("error"),
@@ -112,7 +114,7 @@ struct Expansion<'a> {
 impl Expansion<'_> {
     /// The loop, as the statements of a block.
     fn retried(&self) -> TokenStream {
-        let Names { private, attempts, outcome, again, wait, .. } = self.names;
+        let Names { private, attempts, outcome, back, again, wait, .. } = self.names;
         let (plan, fresh, attempt) = (self.plan(), self.fresh_arguments(), self.attempt());
         let (judgement, exhausted, hook, pause) = (self.judgement(), self.exhausted(), self.hook(), self.pause());
         quote! {
@@ -123,7 +125,7 @@ impl Expansion<'_> {
                     #attempt
                     let #again = #judgement;
                     match #attempts.next(#again) {
-                        #private::Next::Done => break #outcome,
+                        #private::Next::Done => break #back(#outcome),
                         #private::Next::Exhausted => #exhausted,
                         #private::Next::After(#wait) => {
                             #hook
@@ -206,38 +208,42 @@ impl Expansion<'_> {
         mentions(quote!(#stop #wait #predicate #timeout #deadline #before_sleep #reraise), &pattern.ident)
     }
 
-    /// One run of the body; ends with `outcome` bound to a `Result`.
+    /// One run of the body; ends with `outcome` bound to a `Result`, and `back` to what makes the returned type of one.
     fn attempt(&self) -> TokenStream {
-        let Names { attempt, outcome, .. } = self.names;
+        let Names { outcome, back, .. } = self.names;
+        let (start, run) = self.run();
+        let ty = self.output();
+        let span = ty.as_ref().or(self.returned()).map_or_else(Span::call_site, Spanned::span);
+        let ty = ty.map(|ty| quote!(: #ty));
+        let private = self.names.private_at(span);
+        let span = span.resolved_at(Span::mixed_site());
+        let ended = Ident::new("ended", span);
+        let checked = quote_spanned!(span=> #private::outcome(#ended));
+        quote! {
+            #start
+            #[allow(clippy::redundant_closure_call)]
+            let #ended #ty = #run;
+            let (#outcome, #back) = #checked;
+        }
+    }
+
+    /// What starts the body, and what it ends with.
+    fn run(&self) -> (TokenStream, TokenStream) {
+        let attempt = &self.names.attempt;
         // The statements without their braces: a block of its own would have braces that a lint calls unneeded.
         let (bindings, body) = (self.bindings(), &self.function.block.stmts);
-        let span = self.returned().map_or_else(Span::call_site, Spanned::span);
-        let private = self.names.private_at(span);
-        let ty = self.output().map(|output| quote!(: #output));
-        let span = span.resolved_at(Span::mixed_site());
-        let checked = |run: TokenStream| quote_spanned!(span=> let #outcome #ty = #private::outcome(#run););
-        match self.shape.kind {
+        let start = match self.shape.kind {
             Kind::Blocking => {
                 let returned = self.nameable_returned();
-                let run = checked(quote!((|| -> #returned { #bindings #(#body)* })()));
-                quote!(#[allow(clippy::redundant_closure_call)] #run)
+                return (TokenStream::new(), quote!((|| -> #returned { #bindings #(#body)* })()));
             }
             Kind::Async => {
-                let (typed, run) = (self.typed(), checked(self.awaited()));
-                quote! {
-                    let #attempt = async { #typed #bindings #(#body)* };
-                    #run
-                }
+                let typed = self.typed();
+                quote!(async { #typed #bindings #(#body)* })
             }
-            Kind::Boxed | Kind::Future => {
-                let run = checked(self.awaited());
-                quote! {
-                    #[allow(clippy::redundant_closure_call)]
-                    let #attempt = (|| { #bindings #(#body)* })();
-                    #run
-                }
-            }
-        }
+            Kind::Boxed | Kind::Future => quote!((|| { #bindings #(#body)* })()),
+        };
+        (quote!(#[allow(clippy::redundant_closure_call)] let #attempt = #start;), self.awaited())
     }
 
     /// What the future resolves to that the function makes; nothing else would tell the type of its error.
@@ -260,20 +266,20 @@ impl Expansion<'_> {
     fn awaited(&self) -> TokenStream {
         let Names { attempts, attempt, .. } = self.names;
         let span = self.config.attempt_timeout.as_ref().map_or_else(Span::call_site, |(span, _)| *span);
-        let error = &Ident::new("error", span.resolved_at(Span::mixed_site()));
+        let ended = &Ident::new("ended", span.resolved_at(Span::mixed_site()));
         let private = self.names.private_at(span);
         let limit = match (&self.config.attempt_timeout, &self.config.deadline) {
             (None, None) => return quote!(#attempt.await),
             (Some(_), _) => {
-                quote_spanned!(span.resolved_at(Span::mixed_site())=> #private::must_expire(#error.expires()))
+                quote_spanned!(span.resolved_at(Span::mixed_site())=> #private::must_expire((&#ended).expires()))
             }
-            (None, Some(_)) => quote!(#private::may_expire(#error.expires())),
+            (None, Some(_)) => quote!(#private::may_expire((&#ended).expires())),
         };
         let span = span.resolved_at(Span::mixed_site());
         let limit = quote_spanned! {span=>
-            |#error| {
+            |#ended| {
                 #[allow(unused_imports)]
-                use #private::NeverExpires as _;
+                use #private::{ExpiresUnsaid as _, NeverExpires as _};
                 #limit
             }
         };
@@ -334,15 +340,15 @@ impl Expansion<'_> {
 
     /// Where the retries are exhausted.
     fn exhausted(&self) -> TokenStream {
-        let Names { attempts, outcome, .. } = self.names;
-        let Some((_, reraise)) = &self.config.reraise else { return quote!(break #outcome) };
+        let Names { attempts, outcome, back, .. } = self.names;
+        let Some((_, reraise)) = &self.config.reraise else { return quote!(break #back(#outcome)) };
         let span = self.error_span();
         let private = self.names.private_at(span);
         quote_spanned! {span.resolved_at(Span::mixed_site())=> {
             #[allow(unused_imports)]
             use #private::NeverWraps as _;
             let wrap = #private::wrapper(#private::error_type(&#outcome).wraps());
-            break #attempts.give_up(#outcome, #reraise, wrap);
+            break #back(#attempts.give_up(#outcome, #reraise, wrap));
         }}
     }
 

@@ -1,6 +1,8 @@
 //! The in-memory store: typed values, no serialisation, bounded.
 
 mod clock;
+#[cfg(test)]
+mod model;
 #[cfg(feature = "moka")]
 mod moka;
 mod scale;

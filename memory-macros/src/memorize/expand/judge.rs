@@ -34,6 +34,8 @@ impl Expansion<'_> {
                 let copy = Ident::new("__fm_self", site());
                 let value = self.copy(receiver.self_token.span, &receiver.self_token.to_token_stream());
                 let kept = quote_spanned!(site()=> #kept let #copy = #value;);
+                let private = &self.private;
+                let bound = quote_spanned!(site()=> #bound let #copy = (&#private::Bind(#copy.lend())).bind(););
                 self.judge_closure(&kept, &bound, &with_self_as(&copy, self.verdict()))
             }
         }
@@ -69,15 +71,14 @@ impl Expansion<'_> {
     /// What the judge of a run keeps of a parameter, and how it binds the names that the parameter binds.
     fn keep(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
         match param.pass {
-            Pass::Reference(_) if self.in_place => (self.bind_param(param, tokens), TokenStream::new()),
-            Pass::Move | Pass::Borrowed => self.keep_names(param, tokens),
-            _ if self.in_place => self.keep_names(param, tokens),
-            _ => self.keep_whole(param, tokens),
+            _ if self.is_owned_by_task(param) => self.keep_whole(param, tokens),
+            Pass::Reference(_) => (self.bind_param(param, tokens), TokenStream::new()),
+            _ => self.keep_names(param, tokens),
         }
     }
 
     // Input:  Path(id): Path<u64>
-    // Output: let Path(id) = &arg0; let id = copy(id); .. let id = (&Bind(&id)).bind();
+    // Output: let Path(id) = &arg0; let id = copy(id); .. let id = (&Bind(id.lend())).bind();
     fn keep_names(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
         let private = &self.private;
         let ident = &param.ident;
@@ -89,8 +90,7 @@ impl Expansion<'_> {
             #matched
             #(let #names = #copies;)*
         };
-        let bound =
-            quote_spanned!(site()=> #(#[allow(unused_variables)] let #names = (&#private::Bind(&#names)).bind();)*);
+        let bound = quote_spanned!(site()=> #(#[allow(unused_variables)] let #names = (&#private::Bind(#names.lend())).bind();)*);
         (kept, bound)
     }
 
@@ -110,9 +110,10 @@ impl Expansion<'_> {
 
     fn copy(&self, span: Span, place: &TokenStream) -> TokenStream {
         let private = &self.private;
+        let held = self.held();
         quote_spanned! {site_at(span)=> {
-            let __fm_mention = #private::Mention(&#place);
-            let __fm_way = (&__fm_mention).way();
+            let __fm_mention = #private::Mention::#held(&#place);
+            let __fm_way = (&&__fm_mention).way();
             #private::mentionable(__fm_mention, __fm_way);
             __fm_way.copy(__fm_mention)
         }}
@@ -147,7 +148,8 @@ impl Expansion<'_> {
         if all.is_empty() { TokenStream::new() } else { quote!((#(#all,)*)) }
     }
 
-    // Output: { let mut verdict = Verdict::keep(); verdict.expiry = Some(life(60)); .. verdict }
+    // Output: { let mut verdict = Verdict::keep(); { verdict.expiry = Some(life(60)); .. } verdict }
+    // Where an argument takes a closure, it takes no path: clippy must not propose one.
     pub(super) fn verdict(&self) -> TokenStream {
         let private = &self.private;
         let config = self.config;
@@ -175,7 +177,10 @@ impl Expansion<'_> {
         .collect();
         quote_spanned! {site()=> {
             let mut __fm_verdict = #private::Verdict::keep();
-            #fields
+            #[allow(clippy::redundant_closure, clippy::redundant_closure_for_method_calls)]
+            {
+                #fields
+            }
             __fm_verdict
         }}
     }

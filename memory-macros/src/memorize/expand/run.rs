@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
+use syn::{Ident, Type};
 
 use super::{Expansion, Flavor, Host, operand, site, site_at};
 use crate::memorize::params::{Param, Pass};
@@ -141,23 +141,28 @@ impl Expansion<'_> {
     }
 
     fn start_task(&self) -> TokenStream {
-        let private = &self.private;
         let task = self.part("task");
         let arguments = self.this().into_iter().chain(self.params.list.iter().map(|param| self.owned(param)));
-        let copies = self.params.list.iter().any(|param| !matches!(param.pass, Pass::Move));
-        let probes = copies.then(|| quote_spanned!(site()=> #[allow(unused_imports)] use #private::probes::*;));
+        let probes = self.use_probes_where_copied();
         let turbofish = self.turbofish();
         quote_spanned!(site()=> move || { #probes #task #turbofish (#(#arguments),*) })
+    }
+
+    fn use_probes_where_copied(&self) -> Option<TokenStream> {
+        let private = &self.private;
+        let copied = self.owned_by_task().next();
+        copied.map(|_| quote_spanned!(site()=> #[allow(unused_imports)] use #private::probes::*;))
     }
 
     /// An argument as a task can own it.
     pub(super) fn owned(&self, param: &Param) -> TokenStream {
         let private = &self.private;
+        let held = self.held();
         let ident = &param.ident;
         let owned = |value: TokenStream, ty: &Type| {
             quote_spanned! {site_at(param.span())=> {
-                let __fm_own = #private::Own::<#ty>(#value);
-                let __fm_way = (&__fm_own).way();
+                let __fm_own = #private::Own::<#ty, _>::#held(#value);
+                let __fm_way = (&&__fm_own).way();
                 #private::ownable(__fm_own, __fm_way);
                 __fm_way.own(__fm_own)
             }}
@@ -173,6 +178,12 @@ impl Expansion<'_> {
         }
     }
 
+    /// Whether the future of the body is known to hold the arguments: that of an `async fn` does, even where it doesn't use them.
+    pub(super) fn held(&self) -> Ident {
+        let is_held = !self.in_place && !matches!(self.host, Host::Inline);
+        Ident::new(if is_held { "held" } else { "unheld" }, site())
+    }
+
     // Output: move || boxed(async move { let Path(id) = id; BODY })
     fn start_inline(&self) -> TokenStream {
         let private = &self.private;
@@ -185,15 +196,42 @@ impl Expansion<'_> {
                 let output = &self.function.sig.output;
                 quote_spanned!(site()=> move || #output { #patterns #body })
             }
-            Flavor::Boxed => {
+            Flavor::Async if self.in_place => {
+                let body = self.typed_body(&patterns);
+                quote_spanned!(site_at(self.name().span())=> move || #private::boxed(#body))
+            }
+            Flavor::Boxed if self.owned_by_task().next().is_none() => {
                 quote_spanned!(site()=> move || -> #private::BoxFuture<'static, #returned> { #patterns #body })
             }
+            Flavor::Boxed => {
+                let borrowed = self.borrowed_again();
+                self.start_inline_owning(&quote_spanned! {site()=>
+                    async move {
+                        #borrowed
+                        let __fm_start = move || -> #private::BoxFuture<'_, #returned> { #patterns #body };
+                        __fm_start().await
+                    }
+                })
+            }
             Flavor::Async => {
-                let boxed = if self.in_place { quote!(boxed) } else { quote!(in_place_unless_send) };
-                let body = self.typed_body(&patterns);
-                quote_spanned!(site_at(self.name().span())=> move || #private::#boxed(#body))
+                let borrowed = self.borrowed_again();
+                self.start_inline_owning(&self.typed_body(&quote!(#borrowed #patterns)))
             }
         }
+    }
+
+    // Input:  word: &str
+    // Output: move || { let word = word.to_owned(); in_place_unless_send(async move { let word = word.borrow(); BODY }) }
+    fn start_inline_owning(&self, body: &TokenStream) -> TokenStream {
+        let private = &self.private;
+        let (names, owned): (Vec<_>, Vec<_>) =
+            self.owned_by_task().map(|param| (&param.ident, self.owned(param))).unzip();
+        let probes = self.use_probes_where_copied();
+        quote_spanned! {site_at(self.name().span())=> move || {
+            #probes
+            #(let #names = #owned;)*
+            #private::in_place_unless_send(#body)
+        }}
     }
 
     /// An `async` block knows its type only from what it returns, so it is told.
@@ -220,10 +258,31 @@ impl Expansion<'_> {
     fn patterns(&self) -> TokenStream {
         let bound = self.params.list.iter().map(|param| {
             let (pat, ty, ident) = (&param.pat, &param.ty, &param.ident);
-            let ty = (!param.is_impl()).then(|| quote!(: #ty));
+            // What a task owns has not the lifetime that the signature says.
+            let can_be_said = !param.is_impl() && !self.is_owned_by_task(param);
+            let ty = can_be_said.then(|| quote!(: #ty));
             quote!(let #pat #ty = #ident;)
         });
         bound.collect()
+    }
+
+    // Output: let word = Borrow::<str>::borrow(&word);
+    /// The arguments that are borrowed from what a task owns.
+    fn borrowed_again(&self) -> TokenStream {
+        let borrowed = self.owned_by_task().map(|param| {
+            let (ident, argument) = (&param.ident, self.task_argument(param));
+            quote_spanned!(site()=> let #ident = #argument;)
+        });
+        borrowed.collect()
+    }
+
+    fn owned_by_task(&self) -> impl Iterator<Item = &Param> {
+        self.params.list.iter().filter(|param| self.is_owned_by_task(param))
+    }
+
+    /// Whether an argument is borrowed and the body runs in a task of its own, which owns it in another form.
+    pub(super) fn is_owned_by_task(&self, param: &Param) -> bool {
+        !self.in_place && !matches!(param.pass, Pass::Move)
     }
 
     /// The cache of a call with all arguments at hand.

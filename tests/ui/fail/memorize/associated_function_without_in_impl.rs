@@ -9,4 +9,8 @@ impl Users {
     }
 }
 
-fn main() {}
+#[tokio::main]
+async fn main() {
+    Users::count(1).await;
+    let _ = Users::count_invalidate(1).await;
+}

@@ -25,7 +25,7 @@ async fn maybe_owned(word: Cow<'_, str>) -> usize {
 }
 
 #[memorize(expire = ids.len(), cache_if = |sum| *sum > ids.iter().sum::<u64>())]
-async fn slice<'a>(ids: &'a [u64]) -> u64 {
+async fn slice(ids: &[u64]) -> u64 {
     ids.iter().sum::<u64>() + 1
 }
 
@@ -39,11 +39,11 @@ async fn handler(State(db): State<Db>, Path((id, name)): Path<(u64, String)>) ->
     format!("{}{id}{name}", db.ttl)
 }
 
-struct Opaque;
+struct Opaque(u64);
 
 struct Request {
     size: u64,
-    _rest: Opaque,
+    rest: Opaque,
 }
 
 #[memorize(key = size, expire = size)]
@@ -58,18 +58,12 @@ fn borrowed_by_a_sync_function(request: &Request) -> u64 {
 
 #[memorize(cache_if = |answer| *answer > word.len())]
 fn owned_by_a_sync_function(word: String) -> usize {
-    word.len() + 1
+    word.into_bytes().len() + 1
 }
 
-#[memorize(in_place, key = _rest.name(), cache_if = |answer| _rest.name().len() as u64 == *answer)]
-async fn borrowed_in_place(Request { _rest, .. }: &Request) -> u64 {
-    6
-}
-
-impl Opaque {
-    fn name(&self) -> &str {
-        "opaque"
-    }
+#[memorize(in_place, key = rest.0, cache_if = |answer| rest.0 == *answer)]
+async fn borrowed_in_place(Request { rest, .. }: &Request) -> u64 {
+    rest.0
 }
 
 #[memorize(in_place, cache_if = |answer| answer.len() > words.len() + more.len())]
@@ -99,7 +93,7 @@ impl Service {
         format!("{}{other}", self.name)
     }
 
-    #[memorize(expire = self.ttl, cache_if = |answer| self::is(answer, format!("{}{other}", self.name)))]
+    #[memorize(expire = self.ttl, cache_if = |answer| self::is(answer, &format!("{}{other}", self.name)))]
     async fn consumed(self, other: String) -> String {
         self.name + &other
     }
@@ -115,7 +109,7 @@ impl Service {
     }
 }
 
-fn is(answer: &str, other: String) -> bool {
+fn is(answer: &str, other: &str) -> bool {
     answer == other
 }
 
@@ -155,8 +149,8 @@ async fn main() {
     let path = || Path((1, "x".to_owned()));
     handler(State(Db { ttl: 5 }), path()).await;
     assert_eq!(handler::peek(path()).await.unwrap().as_deref(), Some("51x"));
-    part(Request { size: 3, _rest: Opaque }).await;
-    let request = Request { size: 3, _rest: Opaque };
+    part(Request { size: 3, rest: Opaque(7) }).await;
+    let request = Request { size: 3, rest: Opaque(7) };
     borrowed_by_a_sync_function(&request);
     owned_by_a_sync_function("a".to_owned());
     assert_eq!(owned_by_a_sync_function::peek("a".to_owned()).unwrap(), Some(2));

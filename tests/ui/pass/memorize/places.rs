@@ -38,6 +38,29 @@ getters! {
     two: u32 => 2;
 }
 
+// What stands in an `impl` here becomes free functions.
+macro_rules! lift {
+    (impl $name:ident { $($function:item)* }) => { struct $name; $($function)* };
+}
+lift! {
+    impl Lifted {
+        #[memorize]
+        async fn lifted(id: u64) -> u64 {
+            id
+        }
+    }
+}
+
+impl Lifted {
+    async fn of_a_method() -> u64 {
+        #[memorize]
+        async fn of_its_body(id: u64) -> u64 {
+            id
+        }
+        of_its_body(3).await
+    }
+}
+
 #[memorize]
 async fn r#type(r#in: u64) -> u64 {
     r#in
@@ -87,6 +110,8 @@ async fn main() {
     assert!(renamed::invalidate(1).await.unwrap());
     assert_eq!((one(1).await, two(1).await), (2, 3));
     assert!(one::invalidate(1).await.unwrap() && two::invalidate(1).await.unwrap());
+    assert_eq!((lifted(1).await, Lifted::of_a_method().await), (1, 3));
+    assert!(lifted::invalidate(1).await.unwrap());
     assert_eq!(r#type(1).await, 1);
     assert!(r#type::invalidate(1).await.unwrap());
     assert_eq!((refresh(1).await, refresh::refresh(1).await, key(1).await), (1, 1, 1));

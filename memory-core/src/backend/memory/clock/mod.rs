@@ -77,16 +77,16 @@ impl Store {
         let before = shard.weight();
         shard.sweep(now, &mut gone);
         let swept = gone.len();
-        let replaced = shard.replace(key.as_key(), entry, weight);
-        let replaced = match replaced {
-            Ok(replaced) => Some(replaced),
-            Err(entry) => {
-                let weighs = |shard: &Shard| shard.weight() + u64::from(weight);
-                while weighs(&shard) > share && self.is_over(before, weighs(&shard)) && shard.evict(share, &mut gone) {}
-                shard.insert(key.as_key(), StoredKey::new(key), entry, weight, share);
-                None
-            }
+        let (new, replaced) = match shard.replace(key.as_key(), entry, weight) {
+            Ok(replaced) => (None, Some(replaced)),
+            Err(entry) => (Some(entry), None),
         };
+        let coming = if new.is_some() { weight.into() } else { 0 };
+        let weighs = |shard: &Shard| shard.weight() + coming;
+        while weighs(&shard) > share && self.is_over(before, weighs(&shard)) && shard.evict(share, &mut gone) {}
+        if let Some(entry) = new {
+            shard.insert(key.as_key(), StoredKey::new(key), entry, weight, share);
+        }
         self.account(before, &shard);
         drop(shard);
         let evicted = gone.len() - swept;
