@@ -35,24 +35,24 @@ pub(crate) struct Goal {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 enum Bound {
     /// So many times theirs, where less is better.
-    AtMost(f64),
+    Most(f64),
     /// So many times theirs, where more is better.
-    AtLeast(f64),
+    Least(f64),
     /// Theirs less this, where more is better.
-    AtLeastLess(f64),
+    LeastLess(f64),
 }
 
 impl Goal {
     pub(crate) fn at_most(factor: f64, peers: &[&str]) -> Self {
-        Self { bound: Bound::AtMost(factor), peers: peers.iter().map(ToString::to_string).collect() }
+        Self { bound: Bound::Most(factor), peers: peers.iter().map(ToString::to_string).collect() }
     }
 
     pub(crate) fn at_least(factor: f64, peers: &[&str]) -> Self {
-        Self { bound: Bound::AtLeast(factor), ..Self::at_most(factor, peers) }
+        Self { bound: Bound::Least(factor), ..Self::at_most(factor, peers) }
     }
 
     pub(crate) fn at_least_less(less: f64, peers: &[&str]) -> Self {
-        Self { bound: Bound::AtLeastLess(less), ..Self::at_most(less, peers) }
+        Self { bound: Bound::LeastLess(less), ..Self::at_most(less, peers) }
     }
 }
 
@@ -83,9 +83,9 @@ impl Row {
         let peers = goal.peers.join(", ");
         let (ours, ratio) = (self.ours(), self.ours() / best);
         Some(match goal.bound {
-            Bound::AtMost(factor) => (format!("≤ {factor} × {peers}"), ratio, ours <= best * factor),
-            Bound::AtLeast(factor) => (format!("≥ {factor} × {peers}"), ratio, ours >= best * factor),
-            Bound::AtLeastLess(less) => (format!("≥ {peers} − {less}"), ours - best, ours >= best - less),
+            Bound::Most(factor) => (format!("≤ {factor} × {peers}"), ratio, ours <= best * factor),
+            Bound::Least(factor) => (format!("≥ {factor} × {peers}"), ratio, ours >= best * factor),
+            Bound::LeastLess(less) => (format!("≥ {peers} − {less}"), ours - best, ours >= best - less),
         })
     }
 }

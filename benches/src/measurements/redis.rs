@@ -136,13 +136,17 @@ fn rates(url: &str, effort: Effort) -> Vec<Samples> {
         let raw = multiplexed(url).await;
         let pool = deadpool_redis::Config::from_url(url).create_pool(None).expect("a pool");
         let fred = fred(url).await;
+        for key in 0..KEYS {
+            text(key).await;
+        }
+        FmCacheManager::settle().await;
         let mut samples = [const { Vec::new() }; 4];
         for _ in 0..effort.rounds {
-            samples[0].push(rate(calls, || text(1)).await);
-            samples[1].push(rate(calls, || raw_get(raw.clone())).await);
+            samples[0].push(rate(calls, text).await);
+            samples[1].push(rate(calls, |_| raw_get(raw.clone())).await);
             let pool = &pool;
             samples[2].push(
-                rate(calls, || {
+                rate(calls, |_| {
                     let pool = pool.clone();
                     async move { pool.get().await.expect("one").get(RAW_KEY).await.expect("a value") }
                 })
@@ -150,7 +154,7 @@ fn rates(url: &str, effort: Effort) -> Vec<Samples> {
             );
             let fred = &fred;
             samples[3].push(
-                rate(calls, || {
+                rate(calls, |_| {
                     let fred = fred.clone();
                     async move { fred.get(RAW_KEY).await.expect("a value") }
                 })
@@ -161,19 +165,23 @@ fn rates(url: &str, effort: Effort) -> Vec<Samples> {
     })
 }
 
-async fn rate<F>(calls: u64, call: impl Fn() -> F) -> f64
+/// More than there are tasks, so that no two of them ask for one key at a time and share what comes.
+const KEYS: u64 = 1024;
+
+async fn rate<F>(calls: u64, call: impl Fn(u64) -> F) -> f64
 where
     F: Future<Output = String> + Send + 'static,
 {
     const TASKS: u64 = 64;
     let began = Instant::now();
     let left = AtomicU64::new(calls * TASKS / 8);
-    let mut running: JoinSet<String> = (0..TASKS).map(|_| call()).collect();
-    let mut done = 0;
+    let mut running: JoinSet<String> = (0..TASKS).map(&call).collect();
+    let (mut done, mut next) = (0, TASKS);
     while let Some(value) = running.join_next().await {
         done += u64::from(value.is_ok_and(|value| value.len() == 1024));
         if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-            running.spawn(call());
+            running.spawn(call(next % KEYS));
+            next += 1;
         }
     }
     done as f64 / began.elapsed().as_secs_f64()
