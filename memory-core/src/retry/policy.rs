@@ -192,7 +192,7 @@ impl<When, Hook, Exhausted, Timed, Delay> Retry<When, Hook, Exhausted, Timed, De
     /// # Cancel safety
     ///
     /// Dropping the future ends the call under way or the wait; no further call is made.
-    pub fn run<T, E, How, F, Fut>(self, operation: F) -> Run<Rules<When, Hook, Exhausted, Delay, T, E>, F, Fut, E>
+    pub fn run<T, E, How, F, Fut>(self, operation: F) -> Ruled<When, Hook, Exhausted, Delay, T, E, F, Fut>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -245,6 +245,8 @@ pub(crate) fn expired(limit: Limit) -> FmError {
         },
     )
 }
+
+type Ruled<When, Hook, Exhausted, Delay, T, E, F, Fut> = Run<Rules<When, Hook, Exhausted, Delay, T, E>, F, Fut, E>;
 
 /// No [`when`](Retry::when) yet.
 #[derive(Clone, Copy, Debug)]
