@@ -28,7 +28,7 @@ pub use self::{
     request::{FmJsonFuture, FmJsonRequest, FmRawRequest},
 };
 use self::{builder::Settings, transport::Transport, url::BaseUrl};
-use crate::error::FmError;
+use crate::{error::FmError, retry::RetryBudget};
 
 /// An HTTP client for one upstream.
 ///
@@ -65,6 +65,8 @@ pub struct FmResilientClient {
 pub(crate) struct Shared {
     base: BaseUrl,
     settings: Settings,
+    /// What the retries of all requests are paid from: there is one upstream.
+    budget: RetryBudget,
     /// `None` while the client is closed.
     transport: RwLock<Option<Arc<Transport>>>,
 }
@@ -284,7 +286,8 @@ impl FmResilientClient {
     }
 
     pub(crate) fn open(base: BaseUrl, settings: Settings) -> Result<Self, FmError> {
-        let shared = Shared { base, settings, transport: RwLock::new(None) };
+        let budget = settings.budget.clone().unwrap_or_default();
+        let shared = Shared { base, settings, budget, transport: RwLock::new(None) };
         let transport = shared.open()?;
         *shared.transport.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(transport));
         Ok(Self { shared: Arc::new(shared) })

@@ -1,7 +1,5 @@
 //! The attempt loop: what is sent again, and when.
 
-use std::time::Duration;
-
 use reqwest::{Method, header::HeaderMap};
 
 use super::{
@@ -11,46 +9,33 @@ use super::{
     request::IDEMPOTENCY_KEY,
     transport::{Answer, Outgoing},
 };
-use crate::retry::{Attempts, Jitter, Plan, exponential_backoff, pause, stop_after_retries};
+use crate::retry::{Plan, exponential_backoff, pause, stop_after_retries};
 
 /// Sends until there is an answer, an error that stays, or no attempt left.
 pub(crate) async fn send(shared: &Shared, outgoing: Outgoing) -> Result<Answer, FmClientError> {
-    let mut attempts = plan(&shared.settings).begin();
+    let mut attempts = plan(shared).begin();
     loop {
         let error = match shared.transport()?.exchange(&outgoing).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         attempts.count();
-        let wait = match next_wait(&mut attempts, &error, shared.settings.longest_retry_after) {
-            Some(wait) if may_repeat(&outgoing.method, &outgoing.headers) => wait,
-            _ => return Err(error),
-        };
+        if !error.is_retryable() || !may_repeat(&outgoing.method, &outgoing.headers) {
+            return Err(error);
+        }
+        // The upstream's own word goes before the backoff.
+        let Some(wait) = attempts.next_wait(error.retry_after()) else { return Err(error) };
         tracing::debug!(attempt = attempts.made(), ?wait, %error, "trying again");
         pause(wait).await;
     }
 }
 
-fn plan(settings: &Settings) -> Plan {
+fn plan(shared: &Shared) -> Plan {
+    let Settings { attempts, wait_min, wait_max, longest_retry_after, .. } = shared.settings;
     Plan {
-        stop: stop_after_retries(settings.attempts),
-        wait: exponential_backoff().min(settings.wait_min).max(settings.wait_max),
-        jitter: Jitter::None,
-        deadline: None,
-        attempt_timeout: None,
-        seed: None,
-    }
-}
-
-/// How long to wait before the next attempt; `None`: there is none. The upstream's own word goes before the backoff.
-fn next_wait(attempts: &mut Attempts, error: &FmClientError, longest: Duration) -> Option<Duration> {
-    if !error.is_retryable() {
-        return None;
-    }
-    let backoff = attempts.next_wait()?;
-    match error.retry_after() {
-        Some(wait) => (wait <= longest).then_some(wait),
-        None => Some(backoff),
+        budget: shared.budget.clone(),
+        longest_delay: longest_retry_after,
+        ..Plan::new(stop_after_retries(attempts), exponential_backoff().min(wait_min).max(wait_max))
     }
 }
 
