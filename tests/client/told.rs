@@ -14,12 +14,19 @@ use crate::{
     upstream::{Step, Upstream, answer, json as ok},
 };
 
-/// The fields of every event of the client, as `name=value`.
+/// Every event of the client.
 #[derive(Clone, Default)]
-struct Events(Arc<Mutex<Vec<Vec<(String, String)>>>>);
+struct Events(Arc<Mutex<Vec<Fields>>>);
 
+/// The fields of an event, by name.
 #[derive(Default)]
 struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -36,7 +43,7 @@ impl<S: tracing::Subscriber> Layer<S> for Events {
         if event.metadata().target() == "memory_core::client" {
             let mut fields = Fields::default();
             event.record(&mut fields);
-            self.0.lock().unwrap().push(fields.0);
+            self.0.lock().unwrap().push(fields);
         }
     }
 }
@@ -45,16 +52,11 @@ impl Events {
     /// One line an event: its message and the fields named.
     fn lines(&self, names: &[&str]) -> Vec<String> {
         let events = self.0.lock().unwrap();
-        let field = |event: &[(String, String)], name: &str| {
-            event.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+        let line = |event: &Fields| {
+            let shown = names.iter().filter_map(|name| Some(format!(" {name}={}", event.get(name)?)));
+            event.get("message").unwrap().to_owned() + &shown.collect::<String>()
         };
-        events
-            .iter()
-            .map(|event| {
-                let shown = names.iter().filter_map(|name| Some(format!("{name}={}", field(event, name)?)));
-                std::iter::once(field(event, "message").unwrap()).chain(shown).collect::<Vec<_>>().join(" ")
-            })
-            .collect()
+        events.iter().map(line).collect()
     }
 }
 

@@ -237,7 +237,7 @@ impl FmResilientClientBuilder {
     /// How many requests are under way at once; the others wait their turn, within their timeout. 100 by default.
     ///
     /// That bounds the connections that are in use. One that was used a moment ago may still be on its way back when the
-    /// next request opens another one, so that there are twice as many at the very most.
+    /// next request opens another one, so that for a moment there are more of them.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.connections = connections;
         self

@@ -6,6 +6,7 @@ mod builder;
 mod error;
 mod http_error;
 mod query;
+mod repeat;
 mod request;
 mod response;
 mod retry_after;

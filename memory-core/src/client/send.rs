@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Method, Request, header::HeaderMap};
+use reqwest::Request;
 use tokio::time::Instant;
 
 use super::{
     Shared,
     error::FmClientError,
-    request::IDEMPOTENCY_KEY,
+    repeat::Repetition,
     response::sealed::Read,
     stats::{UnderWay, Watch},
     transport::Limits,
@@ -38,10 +38,10 @@ pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result
 
 async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_>) -> Result<A, FmClientError> {
     let mut attempts = plan(shared, &outgoing).begin();
-    let may_repeat = is_idempotent(&outgoing.request);
-    let mut next = Some(outgoing.request);
-    while let Some(request) = next.take() {
-        next = request.try_clone();
+    let mut request = outgoing.request;
+    let repetition = Repetition::of(&request, &shared.settings, outgoing.deadline);
+    loop {
+        let copy = request.try_clone();
         let error = match attempt(shared, request, &outgoing.target, &attempts, watch).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
@@ -50,26 +50,18 @@ async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_
         if !error.is_retryable() {
             return Err(error);
         }
-        if next.is_none() {
-            watch.refuses("body", &error);
-            return Err(error);
-        }
-        if !may_repeat && !error.never_left() {
-            watch.refuses("method", &error);
-            return Err(error);
-        }
-        match next_wait(&mut attempts, &error, shared, outgoing.deadline) {
-            Ok(wait) => {
+        match (copy, repetition.after(&mut attempts, error.never_left(), error.retry_after())) {
+            (Some(copy), Ok(wait)) => {
                 watch.waits(attempts.made(), wait, &error);
                 pause(wait).await;
+                request = copy;
             }
-            Err(why) => {
-                watch.refuses(why, &error);
+            (copy, ended) => {
+                watch.refuses(if copy.is_none() { "body" } else { ended.err().unwrap_or_default() }, &error);
                 return Err(error);
             }
         }
     }
-    Err(FmClientError::InvalidRequest("its body can be sent once only"))
 }
 
 async fn attempt<A: Read>(
@@ -103,28 +95,4 @@ fn plan(shared: &Shared, outgoing: &Outgoing) -> Plan {
         attempt_timeout: Some(outgoing.timeout),
         seed: None,
     }
-}
-
-/// How long to wait before the next attempt, or why there is none. The upstream's own word goes before the backoff.
-fn next_wait(
-    attempts: &mut Attempts,
-    error: &FmClientError,
-    shared: &Shared,
-    deadline: Option<Duration>,
-) -> Result<Duration, &'static str> {
-    let spent = attempts.made() >= shared.settings.attempts;
-    let backoff = attempts.next_wait().ok_or(if spent { "attempts" } else { "deadline" })?;
-    let Some(wait) = error.retry_after() else { return Ok(backoff) };
-    if wait > shared.settings.longest_retry_after {
-        return Err("retry_after");
-    }
-    let ends = attempts.elapsed().saturating_add(wait);
-    if deadline.is_some_and(|deadline| ends >= deadline) { Err("deadline") } else { Ok(wait) }
-}
-
-/// Sent twice, these have the effect of sent once (RFC 9110 §9.2.2).
-fn is_idempotent(request: &Request) -> bool {
-    let (method, headers): (&Method, &HeaderMap) = (request.method(), request.headers());
-    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE)
-        || headers.contains_key(&IDEMPOTENCY_KEY)
 }
