@@ -6,6 +6,8 @@ mod upstream;
 
 #[path = "client/http2.rs"]
 mod http2;
+#[path = "client/layer.rs"]
+mod layer;
 #[path = "client/requests.rs"]
 mod requests;
 #[path = "client/secrets.rs"]

@@ -151,7 +151,7 @@ pub use cache::{FmCacheLayer, FmCacheService};
 #[cfg(feature = "client")]
 pub use client::{
     FmAnswer, FmBody, FmClientError, FmClientStats, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest,
-    FmResilientClient, FmResilientClientBuilder, FmResponse,
+    FmResilientClient, FmResilientClientBuilder, FmResponse, FmRetryLayer, FmRetryService,
 };
 pub use error::FmError;
 pub use key::CacheKey;

@@ -8,7 +8,7 @@ use reqwest::{
 };
 use rustls::pki_types::CertificateDer;
 
-use super::{FmResilientClient, auth, tls, url::BaseUrl};
+use super::{FmResilientClient, auth, repeat::Repeats, tls, url::BaseUrl};
 use crate::{
     error::{FmError, Kind},
     time::IntoDuration,
@@ -55,16 +55,12 @@ pub struct FmResilientClientBuilder {
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) timeout: Duration,
-    pub(crate) attempts: u32,
-    pub(crate) wait_min: Duration,
-    pub(crate) wait_max: Duration,
-    pub(crate) longest_retry_after: Duration,
+    pub(crate) repeats: Repeats,
     pub(crate) connections: usize,
     pub(crate) idle_connections: usize,
     pub(crate) verify: bool,
     pub(crate) body_limit: u64,
     pub(crate) redirects: usize,
-    pub(crate) deadline: Option<Duration>,
     pub(crate) deadline_header: Option<HeaderName>,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) headers: HeaderMap,
@@ -78,16 +74,12 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(30),
-            attempts: 3,
-            wait_min: Duration::from_secs(2),
-            wait_max: Duration::from_secs(10),
-            longest_retry_after: Duration::from_secs(300),
+            repeats: Repeats::default(),
             connections: 100,
             idle_connections: 20,
             verify: true,
             body_limit: 10 << 20,
             redirects: 0,
-            deadline: None,
             deadline_header: None,
             connect_timeout: None,
             headers: HeaderMap::new(),
@@ -122,7 +114,7 @@ impl FmResilientClientBuilder {
     /// A wait that would pass it is not begun: the last error comes at once, with the delay that the upstream asked for
     /// in it.
     pub fn deadline(self, deadline: impl IntoDuration) -> Self {
-        self.length(deadline, |settings, deadline| settings.deadline = Some(deadline))
+        self.length(deadline, |settings, deadline| settings.repeats.deadline = Some(deadline))
     }
 
     /// Sends how many milliseconds are left for an attempt in this header, so that the upstream can give up as well. By
@@ -215,23 +207,23 @@ impl FmResilientClientBuilder {
     /// Only GET, HEAD, PUT, DELETE and OPTIONS are sent again, requests with an idempotency key, and those that never left
     /// because no connection was made.
     pub fn retry_attempts(mut self, attempts: u32) -> Self {
-        self.settings.attempts = attempts.max(1);
+        self.settings.repeats.attempts = attempts.max(1);
         self
     }
 
     /// The shortest wait between attempts; beats [`retry_wait_max`](Self::retry_wait_max). 2 s by default.
     pub fn retry_wait_min(self, wait: impl IntoDuration) -> Self {
-        self.length(wait, |settings, wait| settings.wait_min = wait)
+        self.length(wait, |settings, wait| settings.repeats.wait_min = wait)
     }
 
     /// The longest wait between attempts. 10 s by default.
     pub fn retry_wait_max(self, wait: impl IntoDuration) -> Self {
-        self.length(wait, |settings, wait| settings.wait_max = wait)
+        self.length(wait, |settings, wait| settings.repeats.wait_max = wait)
     }
 
     /// The longest `Retry-After` that is waited for; beyond it the error comes at once. 300 s by default.
     pub fn max_retry_after(self, wait: impl IntoDuration) -> Self {
-        self.length(wait, |settings, wait| settings.longest_retry_after = wait)
+        self.length(wait, |settings, wait| settings.repeats.longest_retry_after = wait)
     }
 
     /// How many requests are under way at once; the others wait their turn, within their timeout. 100 by default.
@@ -308,11 +300,10 @@ impl FmResilientClientBuilder {
 /// Base URL, proxy and headers are left out, for they may hold credentials.
 impl fmt::Debug for FmResilientClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings { timeout, deadline, attempts, connections, verify, body_limit, .. } = &self.settings;
+        let Settings { timeout, repeats, connections, verify, body_limit, .. } = &self.settings;
         f.debug_struct("FmResilientClientBuilder")
             .field("timeout", timeout)
-            .field("deadline", deadline)
-            .field("attempts", attempts)
+            .field("repeats", repeats)
             .field("connections", connections)
             .field("verify", verify)
             .field("body_limit", body_limit)

@@ -133,6 +133,7 @@ impl FmClientError {
             Self::Closed => "closed",
             Self::InvalidPath(_) | Self::InvalidRequest(_) => "invalid",
             Self::Status(_) => "status",
+            Self::Request(_) if self.is_timeout() => "timeout",
             Self::Request(_) => "network",
             Self::TooLarge(_) => "too_large",
             Self::Decode(_) => "undecodable",

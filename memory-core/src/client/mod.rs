@@ -5,6 +5,7 @@ mod body;
 mod builder;
 mod error;
 mod http_error;
+mod layer;
 mod query;
 mod repeat;
 mod request;
@@ -29,6 +30,7 @@ pub use self::{
     builder::FmResilientClientBuilder,
     error::{FmClientError, FmFailure},
     http_error::FmHttpError,
+    layer::{FmRetryLayer, FmRetryService},
     request::{FmJsonFuture, FmJsonRequest, FmRawRequest},
     response::{FmAnswer, FmResponse},
     stats::FmClientStats,

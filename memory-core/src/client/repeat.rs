@@ -4,40 +4,53 @@ use std::time::Duration;
 
 use reqwest::{Method, Request};
 
-use super::{builder::Settings, request::IDEMPOTENCY_KEY};
-use crate::retry::Attempts;
+use super::request::IDEMPOTENCY_KEY;
+use crate::retry::{Attempts, Jitter, Plan, exponential_backoff, stop_after_retries};
 
-/// What is known of a request before it is sent.
-#[derive(Clone, Copy)]
-pub(crate) struct Repetition {
-    /// Sent twice, it has the effect of sent once (RFC 9110 §9.2.2), or the upstream can tell.
-    harmless: bool,
+/// How often a request is repeated, and how long that may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Repeats {
     /// How often it is sent at most.
-    attempts: u32,
-    longest_retry_after: Duration,
-    deadline: Option<Duration>,
+    pub(crate) attempts: u32,
+    pub(crate) wait_min: Duration,
+    pub(crate) wait_max: Duration,
+    pub(crate) longest_retry_after: Duration,
+    /// How long all attempts and waits may take.
+    pub(crate) deadline: Option<Duration>,
 }
 
-impl Repetition {
-    pub(crate) fn of(request: &Request, settings: &Settings, deadline: Option<Duration>) -> Self {
-        let is_idempotent = matches!(
-            *request.method(),
-            Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
-        );
-        let harmless = is_idempotent || request.headers().contains_key(&IDEMPOTENCY_KEY);
-        Self { harmless, attempts: settings.attempts, longest_retry_after: settings.longest_retry_after, deadline }
+impl Default for Repeats {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            wait_min: Duration::from_secs(2),
+            wait_max: Duration::from_secs(10),
+            longest_retry_after: Duration::from_secs(300),
+            deadline: None,
+        }
+    }
+}
+
+impl Repeats {
+    /// Begins with a request whose attempts may take this long each.
+    pub(crate) fn begin(self, attempt_timeout: Option<Duration>) -> Attempts {
+        let plan = Plan {
+            stop: stop_after_retries(self.attempts),
+            wait: exponential_backoff().min(self.wait_min).max(self.wait_max),
+            jitter: Jitter::None,
+            deadline: self.deadline,
+            attempt_timeout,
+            seed: None,
+        };
+        plan.begin()
     }
 
     /// How long to wait before the next attempt, or why there is none. The upstream's own word goes before the backoff.
     pub(crate) fn after(
         self,
         attempts: &mut Attempts,
-        never_left: bool,
         retry_after: Option<Duration>,
     ) -> Result<Duration, &'static str> {
-        if !self.harmless && !never_left {
-            return Err("method");
-        }
         if attempts.made() >= self.attempts {
             return Err("attempts");
         }
@@ -49,4 +62,12 @@ impl Repetition {
         let ends = attempts.elapsed().saturating_add(wait);
         if self.deadline.is_some_and(|deadline| ends >= deadline) { Err("deadline") } else { Ok(wait) }
     }
+}
+
+/// Sent twice, it has the effect of sent once (RFC 9110 §9.2.2), or the upstream can tell.
+pub(crate) fn is_harmless(request: &Request) -> bool {
+    matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    ) || request.headers().contains_key(&IDEMPOTENCY_KEY)
 }

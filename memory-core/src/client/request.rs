@@ -272,7 +272,7 @@ impl Draft {
             headers: shared.settings.headers.clone(),
             body: None,
             timeout: shared.settings.timeout,
-            deadline: shared.settings.deadline,
+            deadline: shared.settings.repeats.deadline,
             mistake: None,
         }
     }

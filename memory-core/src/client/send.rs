@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use super::{
     Shared,
     error::FmClientError,
-    repeat::Repetition,
+    repeat::{Repeats, is_harmless},
     response::sealed::Read,
     stats::{UnderWay, Watch},
     transport::Limits,
 };
-use crate::retry::{Attempts, Jitter, Plan, exponential_backoff, pause, stop_after_retries};
+use crate::retry::{Attempts, pause};
 
 /// A request as it goes out, as often as needed.
 pub(crate) struct Outgoing {
@@ -30,16 +30,17 @@ pub(crate) struct Outgoing {
 /// Sends until there is an answer, an error that stays, or no attempt left.
 pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result<A, FmClientError> {
     let target = Arc::clone(&outgoing.target);
-    let watch = Watch::begin(shared, &target);
+    let watch = Watch::begin(&shared.counters, &target);
     let ended = attempts(shared, outgoing, &watch).await;
-    watch.end(&ended);
+    watch.end(ended.is_ok());
     ended
 }
 
 async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_>) -> Result<A, FmClientError> {
-    let mut attempts = plan(shared, &outgoing).begin();
+    let repeats = Repeats { deadline: outgoing.deadline, ..shared.settings.repeats };
+    let mut attempts = repeats.begin(Some(outgoing.timeout));
     let mut request = outgoing.request;
-    let repetition = Repetition::of(&request, &shared.settings, outgoing.deadline);
+    let harmless = is_harmless(&request);
     loop {
         let copy = request.try_clone();
         let error = match attempt(shared, request, &outgoing.target, &attempts, watch).await {
@@ -50,14 +51,19 @@ async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_
         if !error.is_retryable() {
             return Err(error);
         }
-        match (copy, repetition.after(&mut attempts, error.never_left(), error.retry_after())) {
-            (Some(copy), Ok(wait)) => {
-                watch.waits(attempts.made(), wait, &error);
+        let next = match copy {
+            None => Err("body"),
+            Some(_) if !harmless && !error.never_left() => Err("method"),
+            Some(copy) => repeats.after(&mut attempts, error.retry_after()).map(|wait| (copy, wait)),
+        };
+        match next {
+            Ok((copy, wait)) => {
+                watch.waits(attempts.made(), wait, Some(&error));
                 pause(wait).await;
                 request = copy;
             }
-            (copy, ended) => {
-                watch.refuses(if copy.is_none() { "body" } else { ended.err().unwrap_or_default() }, &error);
+            Err(why) => {
+                watch.refuses(why, Some(&error));
                 return Err(error);
             }
         }
@@ -81,18 +87,8 @@ async fn attempt<A: Read>(
         Ok(response) => A::read(response).await,
         Err(error) => Err(error),
     };
-    under_way.is_over(attempts.made() + 1, started.elapsed(), ended.as_ref().err());
+    let error = ended.as_ref().err();
+    let status = error.and_then(FmClientError::status).map(|status| status.as_u16());
+    under_way.is_over(attempts.made() + 1, started.elapsed(), error.map_or("answer", FmClientError::name), status);
     ended
-}
-
-fn plan(shared: &Shared, outgoing: &Outgoing) -> Plan {
-    let settings = &shared.settings;
-    Plan {
-        stop: stop_after_retries(settings.attempts),
-        wait: exponential_backoff().min(settings.wait_min).max(settings.wait_max),
-        jitter: Jitter::None,
-        deadline: outgoing.deadline,
-        attempt_timeout: Some(outgoing.timeout),
-        seed: None,
-    }
 }

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Shared, error::FmClientError};
+use tracing::field::display;
+
+use super::error::FmClientError;
 
 /// The target of all events of a client.
 const TARGET: &str = "memory_core::client";
@@ -85,9 +87,9 @@ pub(crate) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn begin(shared: &'a Shared, target: &'a str) -> Self {
-        shared.counters.requests.fetch_add(1, Relaxed);
-        Self { counters: &shared.counters, target }
+    pub(crate) fn begin(counters: &'a Counters, target: &'a str) -> Self {
+        counters.requests.fetch_add(1, Relaxed);
+        Self { counters, target }
     }
 
     pub(crate) fn sends(&self, attempt: u32) {
@@ -96,17 +98,20 @@ impl<'a> Watch<'a> {
         tracing::debug!(target: TARGET, request = self.target, attempt, "attempt");
     }
 
-    pub(crate) fn waits(&self, attempt: u32, wait: Duration, error: &FmClientError) {
-        tracing::debug!(target: TARGET, request = self.target, attempt, wait_ms = millis(wait), %error, "waiting");
+    /// Only errors of ours are shown: others may tell a query string.
+    pub(crate) fn waits(&self, attempt: u32, wait: Duration, error: Option<&FmClientError>) {
+        let error = error.map(display);
+        tracing::debug!(target: TARGET, request = self.target, attempt, wait_ms = millis(wait), error, "waiting");
     }
 
-    pub(crate) fn refuses(&self, reason: &'static str, error: &FmClientError) {
+    pub(crate) fn refuses(&self, reason: &'static str, error: Option<&FmClientError>) {
+        let error = error.map(display);
         self.counters.refused_retries.fetch_add(1, Relaxed);
-        tracing::debug!(target: TARGET, request = self.target, reason, %error, "not sent again");
+        tracing::debug!(target: TARGET, request = self.target, reason, error, "not sent again");
     }
 
-    pub(crate) fn end<T>(&self, ended: &Result<T, FmClientError>) {
-        let counter = if ended.is_ok() { &self.counters.successes } else { &self.counters.failures };
+    pub(crate) fn end(&self, is_answered: bool) {
+        let counter = if is_answered { &self.counters.successes } else { &self.counters.failures };
         counter.fetch_add(1, Relaxed);
     }
 }
@@ -122,16 +127,15 @@ impl<'a> UnderWay<'a> {
         Self { watch }
     }
 
-    pub(crate) fn is_over(&self, attempt: u32, elapsed: Duration, error: Option<&FmClientError>) {
-        let is_timeout = error.is_some_and(FmClientError::is_timeout);
-        self.watch.counters.timeouts.fetch_add(u64::from(is_timeout), Relaxed);
+    pub(crate) fn is_over(&self, attempt: u32, elapsed: Duration, outcome: &'static str, status: Option<u16>) {
+        self.watch.counters.timeouts.fetch_add(u64::from(outcome == "timeout"), Relaxed);
         tracing::debug!(
             target: TARGET,
             request = self.watch.target,
             attempt,
             elapsed_ms = millis(elapsed),
-            outcome = outcome(error),
-            status = error.and_then(FmClientError::status).map(|status| status.as_u16()),
+            outcome,
+            status,
             "attempt ended"
         );
     }
@@ -140,14 +144,6 @@ impl<'a> UnderWay<'a> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.watch.counters.under_way.fetch_sub(1, Relaxed);
-    }
-}
-
-fn outcome(error: Option<&FmClientError>) -> &'static str {
-    match error {
-        None => "answer",
-        Some(error) if error.is_timeout() => "timeout",
-        Some(error) => error.name(),
     }
 }
 
