@@ -151,8 +151,8 @@ pub use cache::{
 pub use cache::{FmCacheLayer, FmCacheService};
 #[cfg(feature = "client")]
 pub use client::{
-    FmBody, FmClientError, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest, FmResilientClient,
-    FmResilientClientBuilder,
+    FmAnswer, FmBody, FmClientError, FmClientStats, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest,
+    FmResilientClient, FmResilientClientBuilder, FmResponse, FmRetryLayer, FmRetryService,
 };
 pub use error::FmError;
 pub use key::CacheKey;

@@ -1,46 +1,94 @@
 //! The attempt loop: what is sent again, and when.
 
-use reqwest::{Method, header::HeaderMap};
+use std::{sync::Arc, time::Duration};
+
+use reqwest::Request;
+use tokio::time::Instant;
 
 use super::{
     Shared,
-    builder::Settings,
     error::FmClientError,
-    request::IDEMPOTENCY_KEY,
-    transport::{Answer, Outgoing},
+    repeat::{Repeats, is_harmless},
+    response::sealed::Read,
+    stats::{UnderWay, Watch},
+    transport::Limits,
 };
-use crate::retry::{Plan, exponential_backoff, pause, stop_after_retries};
+use crate::retry::{Attempts, pause};
+
+/// A request as it goes out, as often as needed.
+pub(crate) struct Outgoing {
+    /// Sent once, if its body can't be had twice.
+    pub(crate) request: Request,
+    /// How long each attempt may take.
+    pub(crate) timeout: Duration,
+    /// How long all of them may.
+    pub(crate) deadline: Option<Duration>,
+    /// Method and URL as errors show them.
+    pub(crate) target: Arc<str>,
+}
 
 /// Sends until there is an answer, an error that stays, or no attempt left.
-pub(crate) async fn send(shared: &Shared, outgoing: Outgoing) -> Result<Answer, FmClientError> {
-    let mut attempts = plan(shared).begin();
+pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result<A, FmClientError> {
+    let target = Arc::clone(&outgoing.target);
+    let watch = Watch::begin(&shared.counters, &target);
+    let ended = attempts(shared, outgoing, &watch).await;
+    watch.end(ended.is_ok());
+    ended
+}
+
+async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_>) -> Result<A, FmClientError> {
+    let repeats = Repeats { deadline: outgoing.deadline, ..shared.settings.repeats.clone() };
+    let mut attempts = repeats.begin(Some(outgoing.timeout));
+    let mut request = outgoing.request;
+    let harmless = is_harmless(&request);
     loop {
-        let error = match shared.transport()?.exchange(&outgoing).await {
+        let copy = request.try_clone();
+        let error = match attempt(shared, request, &outgoing.target, &attempts, watch).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         attempts.count();
-        if !error.is_retryable() || !may_repeat(&outgoing.method, &outgoing.headers) {
+        if !error.is_retryable() {
             return Err(error);
         }
-        // The upstream's own word goes before the backoff.
-        let Some(wait) = attempts.next_wait(error.retry_after()) else { return Err(error) };
-        tracing::debug!(attempt = attempts.made(), ?wait, %error, "trying again");
-        pause(wait).await;
+        let next = match copy {
+            None => Err("body"),
+            Some(_) if !harmless && !error.never_left() => Err("method"),
+            Some(copy) => Repeats::after(&mut attempts, error.retry_after()).map(|wait| (copy, wait)),
+        };
+        match next {
+            Ok((copy, wait)) => {
+                watch.waits(attempts.made(), wait, Some(&error));
+                pause(wait).await;
+                request = copy;
+            }
+            Err(why) => {
+                watch.refuses(why, Some(&error));
+                return Err(error);
+            }
+        }
     }
 }
 
-fn plan(shared: &Shared) -> Plan {
-    let Settings { attempts, wait_min, wait_max, longest_retry_after, .. } = shared.settings;
-    Plan {
-        budget: shared.budget.clone(),
-        longest_delay: longest_retry_after,
-        ..Plan::new(stop_after_retries(attempts), exponential_backoff().min(wait_min).max(wait_max))
-    }
-}
-
-/// Sent twice, these have the effect of sent once.
-fn may_repeat(method: &Method, headers: &HeaderMap) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
-        || headers.contains_key(&IDEMPOTENCY_KEY)
+async fn attempt<A: Read>(
+    shared: &Shared,
+    request: Request,
+    target: &Arc<str>,
+    attempts: &Attempts,
+    watch: &Watch<'_>,
+) -> Result<A, FmClientError> {
+    let started = Instant::now();
+    let timeout = attempts.limit().map_or(Duration::MAX, |(timeout, _)| timeout);
+    let transport = shared.transport()?;
+    watch.sends(attempts.made() + 1);
+    let under_way = UnderWay::begin(watch);
+    let limits = Limits { timeout, settings: &shared.settings };
+    let ended = match transport.exchange(request, target, limits).await {
+        Ok(response) => A::read(response).await,
+        Err(error) => Err(error),
+    };
+    let error = ended.as_ref().err();
+    let status = error.and_then(FmClientError::status).map(|status| status.as_u16());
+    under_way.is_over(attempts.made() + 1, started.elapsed(), error.map_or("answer", FmClientError::name), status);
+    ended
 }

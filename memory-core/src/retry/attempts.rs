@@ -142,20 +142,18 @@ impl Attempts {
         }
     }
 
-    /// The wait before another attempt, or `None` to give up. Called once after each attempt that is to be repeated;
+    /// The wait before another attempt, or why there is none. Called once after each attempt that is to be repeated;
     /// `delay` is what the error asks for.
-    pub(crate) fn next_wait(&mut self, delay: Option<Duration>) -> Option<Duration> {
-        match self.decide(delay) {
+    pub(crate) fn next_wait(&mut self, delay: Option<Duration>) -> Result<Duration, &'static str> {
+        let decided = self.decide(delay);
+        match decided {
             Ok(wait) => {
                 self.nest.repeat();
                 self.note(Event::Backoff { attempt: self.made, wait });
-                Some(wait)
             }
-            Err(why) => {
-                self.gives_up(why);
-                None
-            }
+            Err(why) => self.gives_up(why),
         }
+        decided
     }
 
     fn decide(&mut self, delay: Option<Duration>) -> Result<Duration, &'static str> {

@@ -23,7 +23,7 @@ mod stop;
 mod wait;
 
 #[cfg(feature = "client")]
-pub(crate) use attempts::Plan;
+pub(crate) use attempts::{Attempts, Plan};
 pub use budget::RetryBudget;
 #[cfg(feature = "client")]
 pub(crate) use classify::{Known, chain as causes};
