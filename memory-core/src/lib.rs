@@ -200,10 +200,12 @@ pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 pub use reqwest;
 #[cfg(feature = "retry")]
 pub use retry::{
-    AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryError, RetryOn, Retryable, Stop, Wait,
-    chain, decorrelated_jitter, exponential_backoff, fixed, full_jitter, incrementing, is_retryable_error, no_wait,
-    random_between, retry, retry_on_error, retry_on_result, retry_on_status, stop_after_delay, stop_after_retries,
-    stop_before_delay, stop_never,
+    AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryBudget, RetryError, RetryOn, Retryable,
+    Stop, Wait, chain, decorrelated_jitter, exponential_backoff, fixed, full_jitter, incrementing, is_retryable_error,
+    no_wait, random_between, retry, retry_after_hint, retry_on_error, retry_on_result, retry_on_status,
+    stop_after_delay, stop_after_retries, stop_before_delay, stop_never,
 };
+#[cfg(feature = "retry")]
+pub use stats::FmResilienceStats;
 pub use stats::{FmFunctionStats, FmStats};
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -1,5 +1,8 @@
 //! Counters of a cache, in all and per function.
 
+#[cfg(feature = "retry")]
+mod resilience;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -7,6 +10,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+
+#[cfg(feature = "retry")]
+pub use resilience::FmResilienceStats;
+#[cfg(feature = "retry")]
+pub(crate) use resilience::{Event, Ledger};
 
 /// What a cache has done since it was built. A snapshot.
 ///
@@ -59,6 +67,10 @@ pub struct FmStats {
     pub entries: u64,
     /// The same per memorized function, by the name in its keys; direct calls are under `""`.
     pub functions: BTreeMap<String, FmFunctionStats>,
+    /// What retries and the other policies have done in this process, by the path of the function (or the client's, or
+    /// the name given). These belong to no cache: every cache shows the same.
+    #[cfg(feature = "retry")]
+    pub resilience: BTreeMap<String, FmResilienceStats>,
 }
 
 macro_rules! counters {
@@ -137,7 +149,11 @@ impl Stats {
 
     /// All counters; `name` tells the name of a function by its number.
     pub(crate) fn snapshot(&self, name: impl Fn(u32) -> String) -> FmStats {
-        let mut stats = FmStats::default();
+        let mut stats = FmStats {
+            #[cfg(feature = "retry")]
+            resilience: resilience::snapshot(),
+            ..FmStats::default()
+        };
         for (index, block) in self.blocks.iter().enumerate() {
             let Some(block) = block.get() else { continue };
             for (offset, counters) in block.iter().enumerate() {

@@ -2,8 +2,13 @@
 
 use std::future::Future;
 
+#[cfg(feature = "retry")]
+use tokio::{task::futures::TaskLocalFuture, time::Instant};
+
 use super::{FmCache, report::Report};
 use crate::flight::RunId;
+#[cfg(feature = "retry")]
+use crate::retry::Nest;
 
 tokio::task_local! {
     static CONTEXT: Context;
@@ -18,6 +23,12 @@ pub(crate) struct Context {
     pub(crate) run: Option<RunId>,
     /// Where calls are noted down, if somebody observes them.
     pub(crate) report: Option<Report>,
+    /// The retry in whose attempt we are.
+    #[cfg(feature = "retry")]
+    pub(crate) retry: Option<Nest>,
+    /// When what is under way here has to end.
+    #[cfg(feature = "retry")]
+    pub(crate) deadline: Option<Instant>,
 }
 
 impl Context {
@@ -28,7 +39,16 @@ impl Context {
 
     /// The same for work that nobody here waits for.
     pub(crate) fn behind() -> Self {
-        Self { run: None, report: None, ..Self::current() }
+        Self { cache: Self::scoped_cache(), ..Self::default() }
+    }
+
+    /// The same for work that others than the caller wait for as well: they have deadlines of their own.
+    pub(crate) fn shared() -> Self {
+        Self {
+            #[cfg(feature = "retry")]
+            deadline: None,
+            ..Self::current()
+        }
     }
 
     /// The run in whose body we are.
@@ -46,6 +66,18 @@ impl Context {
         CONTEXT.try_with(|context| context.report.clone()).ok().flatten()
     }
 
+    /// The retry in whose attempt we are, and when what is under way has to end.
+    #[cfg(feature = "retry")]
+    pub(crate) fn retry_around() -> (Option<Nest>, Option<Instant>) {
+        CONTEXT.try_with(|context| (context.retry.clone(), context.deadline)).unwrap_or_default()
+    }
+
+    /// As [`scope`](Self::scope), where the type of the future needs a name.
+    #[cfg(feature = "retry")]
+    pub(crate) fn around<F: Future>(self, future: F) -> Surrounded<F> {
+        CONTEXT.scope(self, future)
+    }
+
     /// Runs `future` in these surroundings.
     pub(crate) fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
         CONTEXT.scope(self, future)
@@ -56,3 +88,7 @@ impl Context {
         CONTEXT.sync_scope(self, work)
     }
 }
+
+/// A future that runs in surroundings of its own.
+#[cfg(feature = "retry")]
+pub(crate) type Surrounded<F> = TaskLocalFuture<Context, F>;

@@ -35,6 +35,8 @@ pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
 pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, Set, SetMany};
 pub(crate) use context::Context;
+#[cfg(feature = "retry")]
+pub(crate) use context::Surrounded;
 pub(crate) use direct::Chosen;
 pub(crate) use engine::Ours;
 pub(crate) use engine::{Job, Turn};

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use super::{FmResilientClient, auth, repeat::Repeats, tls, url::BaseUrl};
 use crate::{
     error::{FmError, Kind},
+    retry::RetryBudget,
     time::IntoDuration,
 };
 
@@ -22,7 +23,8 @@ use crate::{
 ///
 /// A timeout of 30 s for each attempt; 3 attempts in all, with waits of 2 s to 10 s between them; 100 connections, 20 of
 /// which are kept open while idle; certificates are verified; answers of up to 10 MiB; a `Retry-After` of up to 300 s is
-/// waited for; no redirects, no cookies, no proxy; no deadline over all attempts.
+/// waited for; no redirects, no cookies, no proxy; no deadline over all attempts; retries of 20 % of the recent requests at
+/// most, and a reserve of 100.
 ///
 /// # Examples
 ///
@@ -68,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) http2_only: bool,
     pub(crate) proxy: Option<Url>,
     pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// `None`: a budget of its own for each client.
+    pub(crate) budget: Option<RetryBudget>,
 }
 
 impl Default for Settings {
@@ -87,6 +91,7 @@ impl Default for Settings {
             http2_only: false,
             proxy: None,
             certificates: Vec::new(),
+            budget: None,
         }
     }
 }
@@ -219,6 +224,13 @@ impl FmResilientClientBuilder {
     /// The longest wait between attempts. 10 s by default.
     pub fn retry_wait_max(self, wait: impl IntoDuration) -> Self {
         self.length(wait, |settings, wait| settings.repeats.wait_max = wait)
+    }
+
+    /// What the retries are paid from. By default each client has a [`RetryBudget`] of its own: retries of 20 % of the
+    /// recent requests, and a reserve of 100; clones of a budget are one.
+    pub fn retry_budget(mut self, budget: impl Into<RetryBudget>) -> Self {
+        self.settings.budget = Some(budget.into());
+        self
     }
 
     /// The longest `Retry-After` that is waited for; beyond it the error comes at once. 300 s by default.

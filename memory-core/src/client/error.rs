@@ -287,6 +287,10 @@ impl Known for FmClientError {
     fn verdict(&self) -> Option<bool> {
         Some(self.is_retryable())
     }
+
+    fn delay(&self) -> Option<Duration> {
+        self.retry_after()
+    }
 }
 
 impl fmt::Debug for FmFailure {

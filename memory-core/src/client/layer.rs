@@ -5,16 +5,17 @@
 //! are all it takes. `reqwest-middleware` would be another crate, with a client type of its own around everything.
 
 use std::{
+    collections::HashMap,
     error::Error,
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -26,7 +27,7 @@ use super::{
     url,
 };
 use crate::{
-    retry::{causes, is_retryable_error, pause},
+    retry::{RetryBudget, causes, is_retryable_error, pause},
     time::IntoDuration,
 };
 
@@ -42,7 +43,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// # Default
 ///
-/// 3 attempts in all, with waits of 2 s to 10 s between them; a `Retry-After` of up to 300 s is waited for; no deadline.
+/// 3 attempts in all, with waits of 2 s to 10 s between them; a `Retry-After` of up to 300 s is waited for; no deadline. Each
+/// upstream (scheme, host and port) has a [`RetryBudget`] of its own: retries of 20 % of the recent requests, and a reserve
+/// of 100.
 ///
 /// # Examples
 ///
@@ -62,7 +65,25 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct FmRetryLayer {
     repeats: Repeats,
+    budgets: Arc<Budgets>,
     counters: Arc<Counters>,
+}
+
+/// A budget for each upstream, so that one which is down takes no retries from the others.
+#[derive(Default)]
+struct Budgets(Mutex<HashMap<String, RetryBudget>>);
+
+/// Those that come after these many share one budget, for who calls whatever his users say must not fill the memory.
+const MOST_BUDGETS: usize = 1_000;
+
+impl Budgets {
+    fn of(&self, url: &Url) -> RetryBudget {
+        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = budgets.len() >= MOST_BUDGETS;
+        let origin = url.origin().ascii_serialization();
+        let origin = if is_full && !budgets.contains_key(&origin) { String::new() } else { origin };
+        budgets.entry(origin).or_default().clone()
+    }
 }
 
 /// What [`FmRetryLayer`] makes of a service.
@@ -120,12 +141,11 @@ impl FmRetryLayer {
     {
         let target = format!("{} {}", request.method(), url::shown(request.url()));
         let watch = Watch::begin(&self.counters, &target);
-        let mut attempts = self.repeats.begin(None);
+        let mut attempts = self.repeats.begin(self.budgets.of(request.url()));
         let harmless = is_harmless(&request);
         loop {
             let copy = request.try_clone();
-            if let Some(deadline) = self.repeats.deadline {
-                let left = deadline.saturating_sub(attempts.elapsed());
+            if let Some(left) = attempts.left() {
                 let timeout = request.timeout().map_or(left, |timeout| left.min(*timeout));
                 *request.timeout_mut() = Some(timeout);
             }
@@ -141,7 +161,7 @@ impl FmRetryLayer {
             let next = failure.map(|failure| match copy {
                 None => Err("body"),
                 Some(_) if !harmless && !failure.never_left => Err("method"),
-                Some(copy) => self.repeats.after(&mut attempts, failure.retry_after).map(|wait| (copy, wait)),
+                Some(copy) => attempts.wait_or_why(failure.retry_after).map(|wait| (copy, wait)),
             });
             let (copy, wait) = match next {
                 Some(Ok(next)) => next,

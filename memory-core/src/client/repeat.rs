@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, Request};
 
 use super::request::IDEMPOTENCY_KEY;
-use crate::retry::{Attempts, Jitter, Plan, exponential_backoff, stop_after_retries};
+use crate::retry::{Attempts, Plan, RetryBudget, exponential_backoff, stop_after_retries};
 
 /// How often a request is repeated, and how long that may take.
 #[derive(Clone, Copy, Debug)]
@@ -32,35 +32,16 @@ impl Default for Repeats {
 }
 
 impl Repeats {
-    /// Begins with a request whose attempts may take this long each.
-    pub(crate) fn begin(self, attempt_timeout: Option<Duration>) -> Attempts {
+    /// Begins with a request; what comes after its first attempt is paid from `budget`.
+    pub(crate) fn begin(self, budget: RetryBudget) -> Attempts {
+        let wait = exponential_backoff().min(self.wait_min).max(self.wait_max);
         let plan = Plan {
-            stop: stop_after_retries(self.attempts),
-            wait: exponential_backoff().min(self.wait_min).max(self.wait_max),
-            jitter: Jitter::None,
             deadline: self.deadline,
-            attempt_timeout,
-            seed: None,
+            budget,
+            longest_delay: self.longest_retry_after,
+            ..Plan::new(stop_after_retries(self.attempts), wait)
         };
         plan.begin()
-    }
-
-    /// How long to wait before the next attempt, or why there is none. The upstream's own word goes before the backoff.
-    pub(crate) fn after(
-        self,
-        attempts: &mut Attempts,
-        retry_after: Option<Duration>,
-    ) -> Result<Duration, &'static str> {
-        if attempts.made() >= self.attempts {
-            return Err("attempts");
-        }
-        let backoff = attempts.next_wait().ok_or("deadline")?;
-        let Some(wait) = retry_after else { return Ok(backoff) };
-        if wait > self.longest_retry_after {
-            return Err("retry_after");
-        }
-        let ends = attempts.elapsed().saturating_add(wait);
-        if self.deadline.is_some_and(|deadline| ends >= deadline) { Err("deadline") } else { Ok(wait) }
     }
 }
 
