@@ -68,3 +68,18 @@ async fn a_post_that_never_left_is_tried_again_and_other_layers_may_stand_below(
     boxed.oneshot(plain().post(url).body("x").build().unwrap()).await.unwrap_err();
     assert_eq!((layer.stats().attempts, layer.stats().failures), (3, 1));
 }
+
+#[tokio::test]
+async fn each_upstream_has_a_budget_of_its_own() {
+    let (down, other) = (Upstream::always(status(503)).await, Upstream::always(status(503)).await);
+    let layer = FmRetryLayer::new().waits(0, 0);
+    let client = layer.layer(plain());
+    let get = request("GET", &down).build().unwrap();
+    for _ in 0..1000 {
+        client.clone().oneshot(get.try_clone().unwrap()).await.unwrap();
+    }
+    let arrived = down.seen().len();
+    assert!((1250..=1300).contains(&arrived), "{arrived} requests for 1,000 calls");
+    client.oneshot(request("GET", &other).build().unwrap()).await.unwrap();
+    assert_eq!(other.seen().len(), 3, "what the other one has spent is not missing here");
+}

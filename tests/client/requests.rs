@@ -164,6 +164,28 @@ async fn a_post_that_got_no_turn_never_left_either() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_form_of_several_parts_arrives_whole_and_is_sent_once() {
+    use memory_core::reqwest::multipart::{Form, Part};
+    let upstream = Upstream::always(status(503)).await;
+    let form = || Form::new().text("name", "pen").part("file", Part::bytes(b"\0\xFF".as_slice()).file_name("a.bin"));
+    let call = client(&upstream);
+    call.request_raw("PUT", "x").multipart(form()).await.unwrap_err();
+    call.request::<Value>("POST", "x").multipart(form()).idempotent().await.unwrap_err();
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 2);
+    for seen in seen {
+        let boundary = seen.header("content-type").unwrap().strip_prefix("multipart/form-data; boundary=").unwrap();
+        let parts = [
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\npen\r\n").into_bytes(),
+            format!("--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n").into(),
+            b"\0\xFF\r\n".to_vec(),
+            format!("--{boundary}--\r\n").into(),
+        ];
+        assert_eq!(seen.body, parts.concat());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_brotli_bomb_is_cut_at_the_limit() {
     let mut bomb = Vec::new();
     let zeros = vec![b' '; 64 << 20];

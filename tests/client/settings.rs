@@ -227,3 +227,19 @@ fn settings_that_cannot_be_are_refused_without_showing_them() {
         assert!(error.is_config() && !format!("{error}{error:?}").contains("s3cret"), "{error:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_function_around_it_holds_for_the_client_and_is_told_to_the_upstream() {
+    static CLIENT: std::sync::OnceLock<FmResilientClient> = std::sync::OnceLock::new();
+    #[memory_core::retry(deadline = 3)]
+    async fn call() -> Result<(), memory_core::FmError> {
+        Ok(CLIENT.get().unwrap().get_raw("x").await.map(drop)?)
+    }
+    let upstream = Upstream::always(vec![Step::Hang]).await;
+    CLIENT.set(builder(&upstream).deadline_header("x-deadline-ms").build().unwrap()).unwrap();
+    let began = Instant::now();
+    assert!(call().await.unwrap_err().is_timeout());
+    assert!(began.elapsed() < Duration::from_millis(3_050), "{:?}", began.elapsed());
+    let told: u64 = upstream.seen()[0].header("x-deadline-ms").unwrap().parse().unwrap();
+    assert!((2_980..=3_000).contains(&told), "{told}");
+}

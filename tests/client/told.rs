@@ -105,7 +105,7 @@ async fn every_refusal_says_why() {
         .into_iter()
         .filter_map(|line| Some(line.split_once("reason=")?.1.to_owned()))
         .collect();
-    assert_eq!(refusals, ["attempts", "deadline", "retry_after"]);
+    assert_eq!(refusals, ["stop", "deadline", "delay"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) http2_only: bool,
     pub(crate) proxy: Option<Url>,
     pub(crate) certificates: Vec<CertificateDer<'static>>,
+    /// `None`: a budget of its own for each client.
+    pub(crate) budget: Option<RetryBudget>,
 }
 
 impl Default for Settings {
@@ -89,6 +91,7 @@ impl Default for Settings {
             http2_only: false,
             proxy: None,
             certificates: Vec::new(),
+            budget: None,
         }
     }
 }
@@ -226,7 +229,7 @@ impl FmResilientClientBuilder {
     /// What the retries are paid from. By default each client has a [`RetryBudget`] of its own: retries of 20 % of the
     /// recent requests, and a reserve of 100; clones of a budget are one.
     pub fn retry_budget(mut self, budget: impl Into<RetryBudget>) -> Self {
-        self.settings.repeats.budget = Some(budget.into());
+        self.settings.budget = Some(budget.into());
         self
     }
 

@@ -5,16 +5,17 @@
 //! are all it takes. `reqwest-middleware` would be another crate, with a client type of its own around everything.
 
 use std::{
+    collections::HashMap,
     error::Error,
     fmt,
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
-use reqwest::{Request, Response};
+use reqwest::{Request, Response, Url};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -42,8 +43,9 @@ type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// # Default
 ///
-/// 3 attempts in all, with waits of 2 s to 10 s between them; a `Retry-After` of up to 300 s is waited for; no deadline; retries of 20 % of
-/// the recent requests at most, and a reserve of 100.
+/// 3 attempts in all, with waits of 2 s to 10 s between them; a `Retry-After` of up to 300 s is waited for; no deadline. Each
+/// upstream (scheme, host and port) has a [`RetryBudget`] of its own: retries of 20 % of the recent requests, and a reserve
+/// of 100.
 ///
 /// # Examples
 ///
@@ -60,10 +62,28 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct FmRetryLayer {
     repeats: Repeats,
+    budgets: Arc<Budgets>,
     counters: Arc<Counters>,
+}
+
+/// A budget for each upstream, so that one which is down takes no retries from the others.
+#[derive(Default)]
+struct Budgets(Mutex<HashMap<String, RetryBudget>>);
+
+/// Those that come after these many share one budget, for who calls whatever his users say must not fill the memory.
+const MOST_BUDGETS: usize = 1_000;
+
+impl Budgets {
+    fn of(&self, url: &Url) -> RetryBudget {
+        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = budgets.len() >= MOST_BUDGETS;
+        let origin = url.origin().ascii_serialization();
+        let origin = if is_full && !budgets.contains_key(&origin) { String::new() } else { origin };
+        budgets.entry(origin).or_default().clone()
+    }
 }
 
 /// What [`FmRetryLayer`] makes of a service.
@@ -76,15 +96,7 @@ pub struct FmRetryService<S> {
 impl FmRetryLayer {
     /// A layer with the [default](Self#default) settings.
     pub fn new() -> Self {
-        let repeats = Repeats { budget: Some(RetryBudget::new()), ..Repeats::default() };
-        Self { repeats, counters: Arc::default() }
-    }
-
-    /// What the retries are paid from. By default a [`RetryBudget`] that the services of this layer and of its clones share.
-    #[must_use]
-    pub fn budget(mut self, budget: impl Into<RetryBudget>) -> Self {
-        self.repeats.budget = Some(budget.into());
-        self
+        Self::default()
     }
 
     /// How many times a request is sent at most, the first time included; 0 counts as 1. 3 by default.
@@ -129,12 +141,11 @@ impl FmRetryLayer {
     {
         let target = format!("{} {}", request.method(), url::shown(request.url()));
         let watch = Watch::begin(&self.counters, &target);
-        let mut attempts = self.repeats.clone().begin(None);
+        let mut attempts = self.repeats.begin(self.budgets.of(request.url()));
         let harmless = is_harmless(&request);
         loop {
             let copy = request.try_clone();
-            if let Some(deadline) = self.repeats.deadline {
-                let left = deadline.saturating_sub(attempts.elapsed());
+            if let Some(left) = attempts.left() {
                 let timeout = request.timeout().map_or(left, |timeout| left.min(*timeout));
                 *request.timeout_mut() = Some(timeout);
             }
@@ -150,7 +161,7 @@ impl FmRetryLayer {
             let next = failure.map(|failure| match copy {
                 None => Err("body"),
                 Some(_) if !harmless && !failure.never_left => Err("method"),
-                Some(copy) => Repeats::after(&mut attempts, failure.retry_after).map(|wait| (copy, wait)),
+                Some(copy) => attempts.wait_or_why(failure.retry_after).map(|wait| (copy, wait)),
             });
             let (copy, wait) = match next {
                 Some(Ok(next)) => next,
@@ -200,12 +211,6 @@ impl Failure {
             never_left: cause().any(reqwest::Error::is_connect),
             retry_after: None,
         }
-    }
-}
-
-impl Default for FmRetryLayer {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

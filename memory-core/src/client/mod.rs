@@ -36,7 +36,7 @@ pub use self::{
     stats::FmClientStats,
 };
 use self::{builder::Settings, stats::Counters, transport::Transport, url::BaseUrl};
-use crate::error::FmError;
+use crate::{error::FmError, retry::RetryBudget};
 
 /// An HTTP client for one upstream.
 ///
@@ -76,6 +76,8 @@ pub(crate) struct Shared {
     base: BaseUrl,
     settings: Settings,
     counters: Counters,
+    /// What the retries of all requests are paid from: there is one upstream.
+    budget: RetryBudget,
     /// `None` while the client is closed.
     transport: RwLock<Option<Arc<Transport>>>,
 }
@@ -354,9 +356,9 @@ impl FmResilientClient {
         }
     }
 
-    pub(crate) fn open(base: BaseUrl, mut settings: Settings) -> Result<Self, FmError> {
-        settings.repeats.budget.get_or_insert_default();
-        let shared = Shared { base, settings, counters: Counters::default(), transport: RwLock::new(None) };
+    pub(crate) fn open(base: BaseUrl, settings: Settings) -> Result<Self, FmError> {
+        let budget = settings.budget.clone().unwrap_or_default();
+        let shared = Shared { base, settings, counters: Counters::default(), budget, transport: RwLock::new(None) };
         let transport = shared.open()?;
         *shared.transport.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(transport));
         Ok(Self { shared: Arc::new(shared) })

@@ -8,7 +8,7 @@ use super::request::IDEMPOTENCY_KEY;
 use crate::retry::{Attempts, Plan, RetryBudget, exponential_backoff, stop_after_retries};
 
 /// How often a request is repeated, and how long that may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Repeats {
     /// How often it is sent at most.
     pub(crate) attempts: u32,
@@ -17,8 +17,6 @@ pub(crate) struct Repeats {
     pub(crate) longest_retry_after: Duration,
     /// How long all attempts and waits may take.
     pub(crate) deadline: Option<Duration>,
-    /// What the repetitions are paid from; `None`: nobody counts them.
-    pub(crate) budget: Option<RetryBudget>,
 }
 
 impl Default for Repeats {
@@ -29,31 +27,21 @@ impl Default for Repeats {
             wait_max: Duration::from_secs(10),
             longest_retry_after: Duration::from_secs(300),
             deadline: None,
-            budget: None,
         }
     }
 }
 
 impl Repeats {
-    /// Begins with a request whose attempts may take this long each.
-    pub(crate) fn begin(self, attempt_timeout: Option<Duration>) -> Attempts {
+    /// Begins with a request; what comes after its first attempt is paid from `budget`.
+    pub(crate) fn begin(self, budget: RetryBudget) -> Attempts {
+        let wait = exponential_backoff().min(self.wait_min).max(self.wait_max);
         let plan = Plan {
             deadline: self.deadline,
-            attempt_timeout,
-            budget: self.budget.unwrap_or_else(RetryBudget::unlimited),
+            budget,
             longest_delay: self.longest_retry_after,
-            ..Plan::new(stop_after_retries(self.attempts), exponential_backoff().min(self.wait_min).max(self.wait_max))
+            ..Plan::new(stop_after_retries(self.attempts), wait)
         };
         plan.begin()
-    }
-
-    /// How long to wait before the next attempt, or why there is none. The upstream's own word goes before the backoff.
-    pub(crate) fn after(attempts: &mut Attempts, retry_after: Option<Duration>) -> Result<Duration, &'static str> {
-        attempts.next_wait(retry_after).map_err(|why| match why {
-            "stop" => "attempts",
-            "delay" => "retry_after",
-            other => other,
-        })
     }
 }
 

@@ -89,6 +89,8 @@ struct Draft {
     query: String,
     headers: HeaderMap,
     body: Option<Body>,
+    #[cfg(feature = "multipart")]
+    multipart: Option<reqwest::multipart::Form>,
     timeout: Duration,
     deadline: Option<Duration>,
     mistake: Option<FmClientError>,
@@ -169,6 +171,14 @@ macro_rules! steps {
         /// `content-type`, if at all. A stream can't be had twice, so a request with one is sent once.
         pub fn body(mut self, body: impl Into<Body>) -> Self {
             self.draft.body = Some(body.into());
+            self
+        }
+
+        /// Sends a form of several parts, such as files (`multipart/form-data`, RFC 7578). Its parts can't be had twice, so
+        /// a request with them is sent once. Needs the feature `multipart`.
+        #[cfg(feature = "multipart")]
+        pub fn multipart(mut self, form: reqwest::multipart::Form) -> Self {
+            self.draft.multipart = Some(form);
             self
         }
     };
@@ -271,6 +281,8 @@ impl Draft {
             query: String::new(),
             headers: shared.settings.headers.clone(),
             body: None,
+            #[cfg(feature = "multipart")]
+            multipart: None,
             timeout: shared.settings.timeout,
             deadline: shared.settings.repeats.deadline,
             mistake: None,
@@ -371,6 +383,10 @@ impl Draft {
         let mut request = http.http().request(self.method, url).headers(self.headers);
         if let Some(body) = self.body {
             request = request.body(body);
+        }
+        #[cfg(feature = "multipart")]
+        if let Some(form) = self.multipart {
+            request = request.multipart(form);
         }
         let request = request.build().map_err(|error| FmClientError::transport(&target, error))?;
         let outgoing = Outgoing { request, timeout: self.timeout, deadline: self.deadline, target };

@@ -13,7 +13,7 @@ use super::{
     stats::{UnderWay, Watch},
     transport::Limits,
 };
-use crate::retry::{Attempts, pause};
+use crate::retry::pause;
 
 /// A request as it goes out, as often as needed.
 pub(crate) struct Outgoing {
@@ -37,13 +37,14 @@ pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result
 }
 
 async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_>) -> Result<A, FmClientError> {
-    let repeats = Repeats { deadline: outgoing.deadline, ..shared.settings.repeats.clone() };
-    let mut attempts = repeats.begin(Some(outgoing.timeout));
+    let repeats = Repeats { deadline: outgoing.deadline, ..shared.settings.repeats };
+    let mut attempts = repeats.begin(shared.budget.clone());
     let mut request = outgoing.request;
     let harmless = is_harmless(&request);
     loop {
         let copy = request.try_clone();
-        let error = match attempt(shared, request, &outgoing.target, &attempts, watch).await {
+        let timeout = attempts.left().map_or(outgoing.timeout, |left| left.min(outgoing.timeout));
+        let error = match attempt(shared, request, &outgoing.target, timeout, attempts.made() + 1, watch).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
@@ -54,7 +55,7 @@ async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_
         let next = match copy {
             None => Err("body"),
             Some(_) if !harmless && !error.never_left() => Err("method"),
-            Some(copy) => Repeats::after(&mut attempts, error.retry_after()).map(|wait| (copy, wait)),
+            Some(copy) => attempts.wait_or_why(error.retry_after()).map(|wait| (copy, wait)),
         };
         match next {
             Ok((copy, wait)) => {
@@ -74,13 +75,13 @@ async fn attempt<A: Read>(
     shared: &Shared,
     request: Request,
     target: &Arc<str>,
-    attempts: &Attempts,
+    timeout: Duration,
+    number: u32,
     watch: &Watch<'_>,
 ) -> Result<A, FmClientError> {
     let started = Instant::now();
-    let timeout = attempts.limit().map_or(Duration::MAX, |(timeout, _)| timeout);
     let transport = shared.transport()?;
-    watch.sends(attempts.made() + 1);
+    watch.sends(number);
     let under_way = UnderWay::begin(watch);
     let limits = Limits { timeout, settings: &shared.settings };
     let ended = match transport.exchange(request, target, limits).await {
@@ -89,6 +90,6 @@ async fn attempt<A: Read>(
     };
     let error = ended.as_ref().err();
     let status = error.and_then(FmClientError::status).map(|status| status.as_u16());
-    under_way.is_over(attempts.made() + 1, started.elapsed(), error.map_or("answer", FmClientError::name), status);
+    under_way.is_over(number, started.elapsed(), error.map_or("answer", FmClientError::name), status);
     ended
 }

@@ -16,9 +16,8 @@ const TARGET: &str = "memory_core::client";
 ///
 /// The same is told by `tracing` events of the target `memory_core::client` at DEBUG: `attempt` begins and
 /// `attempt ended` (`attempt`, `elapsed_ms`, `outcome`, `status`), `waiting` (`attempt`, `wait_ms`), `not sent again`
-/// (`reason`: `attempts`, `deadline`, `retry_after`, `method`, `body`, `budget`, or `nested`
-/// where it is left to a retry around it). Each has `request`: method and URL, without
-/// credentials and query.
+/// (`reason`: `stop`, `deadline`, `delay` for a `Retry-After` too long, `budget`, `nested` where it is left to an outer retry,
+/// `method` or `body`). Each has `request`: method and URL, without credentials and query.
 ///
 /// # Examples
 ///
@@ -46,8 +45,8 @@ pub struct FmClientStats {
     pub retries: u64,
     /// Attempts that took longer than their timeout.
     pub timeouts: u64,
-    /// Failures that may have passed, but were not followed by another attempt: none was left, the deadline was too near,
-    /// the `Retry-After` too long, or a repetition could have done harm.
+    /// Failures that may have passed, but were not followed by another attempt: none was left, the budget was spent,
+    /// the deadline too near, the `Retry-After` too long, or a repetition could have done harm.
     pub refused_retries: u64,
     /// Attempts under way now, answers that are still read not included.
     pub under_way: u64,

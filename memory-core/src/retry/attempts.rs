@@ -123,6 +123,12 @@ impl Attempts {
         }
     }
 
+    /// How long there is until this call has to end, or one around it.
+    #[cfg(feature = "client")]
+    pub(crate) fn left(&self) -> Option<Duration> {
+        self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
+    }
+
     /// What an attempt runs in, so that the retries inside of it know of this one. An attempt begins.
     pub(crate) fn surroundings(&self) -> Context {
         self.note(Event::Attempt(self.made.saturating_add(1)));
@@ -142,9 +148,14 @@ impl Attempts {
         }
     }
 
-    /// The wait before another attempt, or why there is none. Called once after each attempt that is to be repeated;
+    /// The wait before another attempt, or `None` to give up. Called once after each attempt that is to be repeated;
     /// `delay` is what the error asks for.
-    pub(crate) fn next_wait(&mut self, delay: Option<Duration>) -> Result<Duration, &'static str> {
+    pub(crate) fn next_wait(&mut self, delay: Option<Duration>) -> Option<Duration> {
+        self.wait_or_why(delay).ok()
+    }
+
+    /// As [`next_wait`](Self::next_wait), and says why there is none.
+    pub(crate) fn wait_or_why(&mut self, delay: Option<Duration>) -> Result<Duration, &'static str> {
         let decided = self.decide(delay);
         match decided {
             Ok(wait) => {

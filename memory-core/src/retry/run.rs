@@ -68,7 +68,7 @@ impl<When, Hook, Exhausted, Delay, T, E> Rules<When, Hook, Exhausted, Delay, T, 
             return ControlFlow::Break(outcome);
         }
         let delay = outcome.as_ref().err().and_then(|error| (self.delays)(&self.delay, error));
-        let Ok(wait) = attempts.next_wait(delay) else {
+        let Some(wait) = attempts.next_wait(delay) else {
             return ControlFlow::Break(self.exhausted(attempts, outcome));
         };
         self.announce(attempts, &outcome, wait);
