@@ -128,6 +128,8 @@ mod entry;
 mod error;
 #[allow(dead_code, unused_imports, reason = "its own tests, which include it by path, use all of it")]
 mod flight;
+#[cfg(feature = "axum")]
+mod http;
 mod key;
 mod lru;
 #[cfg(feature = "retry")]
@@ -154,6 +156,8 @@ pub use client::{
     FmResilientClientBuilder,
 };
 pub use error::FmError;
+#[cfg(feature = "axum")]
+pub use http::{FmResponseCacheLayer, FmResponseCacheService};
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
 #[cfg(all(feature = "macros", feature = "retry"))]

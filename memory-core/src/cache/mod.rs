@@ -8,6 +8,8 @@ mod context;
 mod direct;
 mod engine;
 mod epoch;
+#[cfg(feature = "axum")]
+mod held;
 mod keep;
 #[cfg(feature = "axum")]
 mod layer;
@@ -36,8 +38,12 @@ pub use builder::FmCacheBuilder;
 pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, Set, SetMany};
 pub(crate) use context::Context;
 pub(crate) use direct::Chosen;
+#[cfg(feature = "axum")]
+pub(crate) use direct::key as direct_key;
 pub(crate) use engine::Ours;
 pub(crate) use engine::{Job, Turn};
+#[cfg(feature = "axum")]
+pub(crate) use held::{Held, Holding, Since};
 #[cfg(feature = "axum")]
 pub use layer::{FmCacheLayer, FmCacheService};
 pub(crate) use life::Limits;

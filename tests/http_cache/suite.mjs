@@ -1,0 +1,28 @@
+// Runs the suite that it lies in against the proxy that is named, and counts as the suite's own result pages do.
+import fetch from 'node-fetch'
+import { runTests, getResults } from './client/runner.mjs'
+import tests from './tests/index.mjs'
+import surrogate from './tests/surrogate-control.mjs'
+
+const suites = [...tests, surrogate]
+await runTests(suites, fetch, false, process.argv[2])
+const results = getResults()
+const all = new Map(suites.flatMap(suite => suite.tests).map(test => [test.id, test]))
+const kind = test => test.kind ?? 'required'
+// A test whose dependency does not pass counts for nothing on the result pages.
+const stands = test => (test.depends_on ?? []).every(id => results[id] === true && stands(all.get(id)))
+const counted = [...all.values()].filter(test => !test.browser_only && !test.cdn_only)
+const figure = (name, wanted, passes) => {
+  const members = counted.filter(test => kind(test) === wanted)
+  return `${name} ${members.filter(passes).length}/${members.length}`
+}
+const passes = test => results[test.id] === true
+console.log([
+  figure('required', 'required', passes),
+  figure('site', 'required', test => passes(test) && stands(test)),
+  figure('optimal', 'optimal', passes),
+  figure('check', 'check', passes)
+].join('  '))
+for (const test of counted.filter(test => !passes(test))) {
+  console.log(`${kind(test)} ${test.id}: ${[results[test.id]].flat().join(': ')}`)
+}
