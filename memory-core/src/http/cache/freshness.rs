@@ -8,7 +8,7 @@ use axum::http::{
 };
 
 use super::{
-    super::fields::{CacheControl, members, moment},
+    super::fields::{CacheControl, moment},
     Policy,
 };
 
@@ -54,7 +54,7 @@ pub(super) fn is_heuristically_cacheable(status: StatusCode) -> bool {
 
 /// How old a response was when it came in (section 4.2.3); `delay` is the time since its request was sent.
 ///
-/// An `Age` that is no single number makes it older than any lifetime.
+/// An `Age` that is no number makes it older than any lifetime.
 pub(in crate::http) fn age_of(headers: &HeaderMap, received: SystemTime, delay: Duration) -> Duration {
     let apparent = moment(headers, &DATE).ok().flatten().and_then(|date| received.duration_since(date).ok());
     let told = told(headers).map_or(Duration::ZERO, |age| age.saturating_add(delay));
@@ -63,13 +63,11 @@ pub(in crate::http) fn age_of(headers: &HeaderMap, received: SystemTime, delay: 
     apparent.max(told)
 }
 
+/// The first member of the one line, when nothing but digits and commas is there (section 5.1); anything else is too old.
 fn told(headers: &HeaderMap) -> Option<Duration> {
-    if !headers.contains_key(AGE) {
-        return None;
-    }
-    let mut ages = members(headers, &AGE);
-    let (first, second) = (ages.next(), ages.next());
-    let digits = first.filter(|age| second.is_none() && age.iter().all(u8::is_ascii_digit));
-    let seconds = digits.and_then(|digits| std::str::from_utf8(digits).ok()).map(|digits| digits.parse::<u64>());
-    Some(seconds.map_or(TOO_OLD, |seconds| seconds.map_or(TOO_OLD, Duration::from_secs).min(TOO_OLD)))
+    let mut lines = headers.get_all(AGE).into_iter();
+    let line = lines.next()?.to_str().ok().filter(|_| lines.next().is_none());
+    let is_age = |age: &str| !age.is_empty() && age.bytes().all(|byte| byte.is_ascii_digit());
+    let first = line.filter(|line| line.split(',').all(is_age)).and_then(|line| line.split(',').next()?.parse().ok());
+    Some(first.map_or(TOO_OLD, Duration::from_secs).min(TOO_OLD))
 }

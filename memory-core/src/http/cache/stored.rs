@@ -44,6 +44,11 @@ impl Stored {
     pub(in crate::http) fn answers(&self, asked: &HeaderMap) -> bool {
         vary::selects(&self.selectors, asked)
     }
+
+    /// With these fields, as they came, for the one who asked for it.
+    pub(in crate::http) fn with_all_fields(&self, headers: HeaderMap) -> Self {
+        Self { headers, ..self.clone() }
+    }
 }
 
 /// A [`Stored`] as it is written down.

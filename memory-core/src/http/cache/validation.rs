@@ -9,7 +9,7 @@ use axum::http::{
     request::Parts,
 };
 
-use super::{super::fields::EntityTag, Policy, hop::strip_hop_by_hop, stored::Stored};
+use super::{Policy, hop::strip_hop_by_hop, stored::Stored};
 
 /// The request, made conditional on a stored response: the client's own conditions and range are evaluated here afterwards.
 /// `None`: the response has nothing to validate it by.
@@ -35,13 +35,8 @@ fn unconditional(request: &Parts) -> Parts {
     request
 }
 
-/// A stored response with the headers of a 304 that is about it; `None`: that is about another one, or forbids to keep this.
+/// A stored response with the headers of the 304 to a request that named this response only; `None`: that forbids to keep it.
 pub(in crate::http) fn update(stored: &Stored, fresh: &HeaderMap, policy: &Policy) -> Option<Stored> {
-    if let (Some(old), Some(new)) = (stored.headers.get(ETAG), fresh.get(ETAG))
-        && !EntityTag::of(old).is_equivalent(EntityTag::of(new))
-    {
-        return None;
-    }
     if fresh.contains_key(SET_COOKIE) && !policy.shares_cookies {
         return None;
     }

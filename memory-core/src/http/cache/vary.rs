@@ -1,6 +1,9 @@
 //! Which requests a stored response answers (RFC 9111, section 4.1).
 
-use axum::http::{HeaderMap, HeaderName, header::VARY};
+use axum::http::{
+    HeaderMap, HeaderName,
+    header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, VARY},
+};
 
 use super::super::fields::members;
 
@@ -38,7 +41,9 @@ pub(super) fn selects(selectors: &[Selector], asked: &HeaderMap) -> bool {
     !has_implied && selectors.iter().all(|(name, had)| value(asked, name) == *had)
 }
 
-/// What a request has in a field: its lines as one list, whose members blanks do not tell apart.
+/// What a request has in a field: its lines as one list, whose members blanks do not tell apart, nor, among names of languages
+/// and codings, case.
 fn value(asked: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
-    asked.contains_key(name).then(|| members(asked, name).collect::<Vec<_>>().join(&b", "[..]))
+    let list = asked.contains_key(name).then(|| members(asked, name).collect::<Vec<_>>().join(&b", "[..]))?;
+    Some(if [ACCEPT_LANGUAGE, ACCEPT_ENCODING].contains(name) { list.to_ascii_lowercase() } else { list })
 }

@@ -257,7 +257,7 @@ impl Exchange {
         response: Response,
     ) -> Result<Response, S::Failure> {
         let Some(updated) = update(&stored.response, response.headers(), &self.shared.policy) else {
-            // It is about another response than ours, or forbids to keep it: ask for one.
+            // It forbids to keep what is stored: ask for a response.
             let response = self.ask(inner, None).await?;
             return Ok(self.landed(landing, response).await);
         };
@@ -291,7 +291,9 @@ impl Exchange {
         };
         let variant = Variant { response: Arc::new(response), age: landing.age(&head.headers) };
         let stored = self.keep(landing, &variant).await;
-        self.serve(&variant, Told::Forwarded(why, stored))
+        // Who asked gets the fields, too, that are not for those who ask later.
+        let fields = variant.response.with_all_fields(head.headers);
+        self.serve(&Variant { response: Arc::new(fields), ..variant }, Told::Forwarded(why, stored))
     }
 
     fn is_bounded(&self, to_store: &Storable, headers: &HeaderMap) -> bool {
