@@ -11,6 +11,7 @@
 //! | make a value once | [`macro@cached_singleton`] |
 //! | remember the last results | [`macro@fm_lru`], [`FmLru`] |
 //! | call an upstream over HTTP | [`FmResilientClient`] |
+//! | cache whole responses | [`FmResponseCacheLayer`] |
 //!
 //! # Caching
 //!
@@ -111,7 +112,7 @@
 //! | `memory` | yes | [`FmMemoryBackend`] |
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
-//! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], errors as responses |
+//! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], [`FmResponseCacheLayer`], errors as responses |
 //! | `test-util` | no | [`test_util`](https://docs.rs/memory-core/latest/memory_core/test_util): faults from a seed, a simulated Redis; under paused tokio time, the waits of sync retries move the clock instead of blocking |
 //! | `metrics` | no | nothing yet |
 
