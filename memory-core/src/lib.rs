@@ -117,7 +117,7 @@
 //! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
-// backend; flight; stats; cache; retry (no cache room); singleton; client (retry); __private, for the macros.
+// backend; flight; stats; cache; http; retry (no cache room); singleton; client (retry); __private, for the macros.
 #[doc(hidden)]
 pub mod __private;
 pub mod backend;

@@ -407,3 +407,27 @@ async fn what_is_invalidated_while_it_is_on_its_way_is_not_stored() {
     ask(&service, "GET", "/", &[]).await;
     assert_eq!(runs.load(Ordering::SeqCst), 3);
 }
+
+#[tokio::test]
+async fn a_tag_of_one_variant_invalidates_the_resource() {
+    let cache = FmCache::builder(FmMemoryBackend::new()).prefix("leaks").build().unwrap();
+    let tagged = |request: &Request| {
+        let language = request.headers()["accept-language"].to_str().unwrap();
+        let control = ("cache-control", "max-age=60".to_owned());
+        vec![control, ("vary", "accept-language".to_owned()), ("surrogate-key", format!("all, {language}"))]
+    };
+    let handler = Handler { fields: Arc::new(tagged), ..Handler::new(&[]) };
+    let layer = FmResponseCacheLayer::new().cache(&cache).tags_from("surrogate-key").unwrap();
+    let service = layer.layer(handler.clone());
+    let languages = [[("accept-language", "de")], [("accept-language", "en")]];
+    for expected in [2, 2] {
+        for language in &languages {
+            ask(&service, "GET", "/", language).await;
+        }
+        assert_eq!(handler.runs(), expected);
+    }
+    cache.invalidate_tag("de").await.unwrap();
+    assert_eq!(ask(&service, "GET", "/", &languages[0]).await.2, "run 3");
+    cache.clear_namespace("http").await.unwrap();
+    assert_eq!(ask(&service, "GET", "/", &languages[0]).await.2, "run 4");
+}

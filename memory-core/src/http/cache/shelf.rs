@@ -45,6 +45,11 @@ impl Shelf {
         Self { variants: std::iter::once(new).chain(kept).collect() }
     }
 
+    /// All of them.
+    pub(in crate::http) fn responses(&self) -> impl Iterator<Item = &Stored> {
+        self.variants.iter().map(|variant| &*variant.response)
+    }
+
     /// For how long any of it is of use.
     pub(in crate::http) fn use_left(&self, policy: &Policy) -> Duration {
         self.variants.iter().map(|variant| variant.use_left(policy)).max().unwrap_or_default()

@@ -170,7 +170,7 @@ impl Exchange {
     }
 
     /// Asks in a task of its own, which goes on when the client goes away.
-    async fn lead<S: Origin>(self, inner: S, mut lead: Lead, plan: Plan) -> Result<Response, S::Failure> {
+    async fn lead<S: Origin>(self, inner: S, mut lead: Lead, mut plan: Plan) -> Result<Response, S::Failure> {
         // Somebody may have stored it since the look.
         let held = self.cache.core().held_here::<Shelf>(self.key.as_key());
         if let Some(variant) =
@@ -179,6 +179,7 @@ impl Exchange {
             lead.answer(Arc::new(Landed::Stored(variant.clone(), self.cache.clone())));
             return Ok(self.serve_or_refuse(Some(variant)));
         }
+        plan.found = held.or(plan.found);
         let Ok(runtime) = Handle::try_current() else { return self.fetch(inner, Some(lead), plan).await };
         let _edge = lead.take_edge();
         let surroundings = Context { run: Some(lead.id()), ..Context::current() };
@@ -307,7 +308,8 @@ impl Exchange {
         let policy = self.shared.policy;
         let others = found.as_ref().map(|held| held.value.use_left(&policy)).unwrap_or_default();
         let shelf = Shelf::default().with(variant.clone(), Default::default(), &policy);
-        let holding = Holding { life: shelf.use_left(&policy).max(others), tags: self.tags(&variant.response) };
+        let holding =
+            Holding { life: shelf.use_left(&policy).max(others), tags: self.tags_of_all(variant, found.as_ref()) };
         let told = Arc::new(Landed::Stored(variant.clone(), self.cache.clone()));
         let new = variant.clone();
         let make = move |held: Option<Held<Shelf>>| match held {
@@ -315,6 +317,15 @@ impl Exchange {
             None => shelf,
         };
         self.cache.core().hold(lead, told, since, holding, found, make).await
+    }
+
+    /// The variants of a resource are stored together: the tags of each are those of all.
+    fn tags_of_all(&self, new: &Variant, found: Option<&Held<Shelf>>) -> Vec<String> {
+        let stored = found.into_iter().flat_map(|held| held.value.responses());
+        let mut tags: Vec<String> = stored.chain([&*new.response]).flat_map(|response| self.tags(response)).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
     }
 
     fn tags(&self, response: &Stored) -> Vec<String> {
