@@ -478,3 +478,29 @@ async fn the_client_speaks_to_an_upstream() {
         async || -> Result<User, FmError> { Ok(FmResilientClient::new("http://127.0.0.1:1")?.get_json("..").await?) };
     assert!(fails().await.is_err());
 }
+
+/// Each promise of the README names a test, and that test exists where it says.
+#[test]
+fn every_promise_of_the_readme_is_linked_to_its_test() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let (_, table) = readme.split_once("| When … |").unwrap();
+    let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 40, "{}", rows.len());
+    for row in rows {
+        let proof = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let links: Vec<(&str, &str)> = proof.split('[').skip(1).filter_map(link).collect();
+        assert!(!links.is_empty(), "no test is named: {row}");
+        for (name, file) in links {
+            let text = std::fs::read_to_string(root.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let is_test = name.starts_with('`') && name.contains('_') && !name.contains('.') && file.ends_with(".rs");
+            assert!(!is_test || text.contains(&format!("fn {}(", name.trim_matches('`'))), "{name} is not in {file}");
+        }
+    }
+}
+
+// Input: `name`](file), …
+fn link(text: &str) -> Option<(&str, &str)> {
+    let (name, rest) = text.split_once("](")?;
+    Some((name, rest.split_once(')')?.0))
+}

@@ -10,7 +10,12 @@ use memory_redis::FmRedisBackend;
 
 use crate::{
     HEALED, PATIENCE,
-    support::{eventually, redis_server::RedisServer, timed},
+    support::{
+        eventually,
+        proxy::{Mode, Proxy},
+        redis_server::RedisServer,
+        timed,
+    },
     traffic::{Echo, SKIPPED, p99},
 };
 
@@ -244,4 +249,32 @@ async fn time_to_idle_holds_in_redis_too() {
     })
     .await;
     assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+/// What fails while Redis is away is made up for before it is read again: also where that never ends.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_goes_on_writing_heals_all_the_same() {
+    let mut server = RedisServer::start();
+    let proxy = Proxy::to(server.port());
+    proxy.all(Mode::Delay(Duration::from_millis(20)));
+    let cache = process(&proxy.url());
+    caches(&cache).await;
+    server.kill();
+    let writers: Vec<_> = (0..10_u32).map(|writer| tokio::spawn(write_forever(cache.clone(), writer))).collect();
+    eventually(HEALED, "the outage is noticed", || async { cache.get::<u32>("k").strict().await.err() }).await;
+    server.restart();
+    let (took, _) =
+        eventually(HEALED, "Redis is used again", || async { cache.get::<u32>("k").strict().await.ok() }).await;
+    assert!(took < HEALED, "{took:?}");
+    for writer in &writers {
+        assert!(!writer.is_finished());
+        writer.abort();
+    }
+}
+
+async fn write_forever(cache: FmCache, writer: u32) {
+    for number in 0_u32.. {
+        cache.set(format!("{writer}-{number}"), number).expire(60).await.expect("no call fails");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
