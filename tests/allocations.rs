@@ -43,11 +43,10 @@ fn blocking(id: u64) -> u64 {
     id + 1
 }
 
-/// What a hit of `call` allocates: the same for 95 of 100 hits.
+/// What a hit of `call` allocates: the same for each of 2,000 hits.
 ///
-/// Each 128th read the store underneath (`moka`) does its housekeeping, and allocates once for it, the first time about
-/// 180 times: hits before that first time are let through. On a busy machine it does so more often, because it also goes by
-/// the clock: a few in a hundred may be one allocation more.
+/// (Where the tests run on `moka`, for 95 of 100: at each 128th read, and by the clock, it does its housekeeping and allocates once
+/// for it, the first time about 180 times. Hits before that first time are let through.)
 fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
     let hit = || measure(|| drop(call().now_or_never().expect("a hit is ready at once"))).count_total;
     for _ in 0..500 {
@@ -55,9 +54,13 @@ fn per_hit<F: Future>(call: impl Fn() -> F) -> u64 {
     }
     let mut counts: Vec<u64> = (0..2000).map(|_| hit()).collect();
     counts.sort_unstable();
-    let usual = counts[0];
-    assert_eq!(counts[counts.len() * 95 / 100], usual);
-    assert!(counts[counts.len() - 1] <= usual + 1, "{:?}", &counts[counts.len() - 30..]);
+    let (usual, most) = (counts[0], counts[counts.len() - 1]);
+    if std::env::var_os("FM_MEMORY_ENGINE").is_none() {
+        assert_eq!(most, usual);
+    } else {
+        assert_eq!(counts[counts.len() * 95 / 100], usual);
+        assert!(most <= usual + 1, "{:?}", &counts[counts.len() - 30..]);
+    }
     usual
 }
 

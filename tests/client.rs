@@ -4,10 +4,20 @@
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod upstream;
 
+#[path = "client/http2.rs"]
+mod http2;
+#[path = "client/layer.rs"]
+mod layer;
+#[path = "client/requests.rs"]
+mod requests;
 #[path = "client/secrets.rs"]
 mod secrets;
+#[path = "client/settings.rs"]
+mod settings;
 #[path = "client/tls.rs"]
 mod tls;
+#[path = "client/told.rs"]
+mod told;
 
 use std::{
     error::Error as _,

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Runs every test of the workspace, and the first example. Needs cargo; installs redis-server where it is missing.
+# FM_MEMORY_ENGINE=moka tests/run.sh runs them on the other memory engine.
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -1,25 +1,21 @@
-//! A clock that is read in a nanosecond and is right to a few milliseconds.
+//! The clock of what is written by hand: coarse, monotonic, read without a system call.
 
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-static MILLISECONDS: AtomicU64 = AtomicU64::new(0);
+use coarsetime::Instant;
 
-/// Milliseconds since the clock was started.
-pub(crate) fn coarse() -> u64 {
-    MILLISECONDS.load(Ordering::Relaxed)
-}
+/// A moment from which on a value is no longer fresh.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Instant);
 
-/// Starts the thread that moves the clock.
-pub(crate) fn start() {
-    let began = Instant::now();
-    thread::spawn(move || {
-        loop {
-            MILLISECONDS.store(began.elapsed().as_millis() as u64, Ordering::Relaxed);
-            thread::sleep(Duration::from_millis(5));
-        }
-    });
+impl Deadline {
+    #[inline]
+    pub(crate) fn after(life: Duration) -> Self {
+        Self(Instant::now_without_cache_update() + life.into())
+    }
+
+    #[inline]
+    pub(crate) fn is_ahead(self) -> bool {
+        Instant::now_without_cache_update() < self.0
+    }
 }

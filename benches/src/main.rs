@@ -5,13 +5,17 @@
 //! ```
 //!
 //! The contenders of a measurement take turns, round by round, so that what else the machine does falls on all of them;
-//! medians are reported. Figures differ between machines, their ratios much less.
+//! medians are reported. Each measurement has a process of its own: a fresh heap, and a process-wide cache that was never
+//! replaced. Figures differ between machines, their ratios much less.
 
 mod clock;
 mod measurements;
 mod options;
+mod processes;
 mod report;
 mod rounds;
+mod support;
+mod zipf;
 
 use std::process::ExitCode;
 
@@ -29,14 +33,20 @@ fn run(options: &options::Options) -> Result<(), String> {
     if cfg!(debug_assertions) {
         eprintln!("A debug build: add --release for figures that mean anything.");
     }
-    let mut results = Vec::new();
-    for measurement in measurements::ALL.iter().filter(|measurement| options.wants(measurement.name)) {
-        let result = report::Result::new(measurement, rounds::take_turns((measurement.contenders)(), options.effort()));
-        println!("{result}");
-        results.push(result);
+    let wanted = || measurements::ALL.iter().filter(|measurement| options.wants(measurement.name));
+    if options.is_child {
+        return wanted().try_for_each(|measurement| processes::tell(&(measurement.run)(options.effort())));
     }
+    let mut rows = Vec::new();
+    for measurement in wanted() {
+        for row in processes::measure(measurement.name, options)? {
+            println!("{row}");
+            rows.push(row);
+        }
+    }
+    println!("{}", report::Verdicts(&rows));
     match &options.json {
-        Some(file) => report::write_json(file, &results),
+        Some(file) => report::write_json(file, &rows),
         None => Ok(()),
     }
 }

@@ -6,10 +6,17 @@ use crate::{measurements, rounds::Effort};
 
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    quick: bool,
+    pub(crate) quick: bool,
     only: Option<String>,
     pub(crate) json: Option<PathBuf>,
+    /// The only contender, for a look at it with a profiler.
+    contender: Option<&'static str>,
+    /// The process of one measurement, which tells the other one its rows.
+    pub(crate) is_child: bool,
 }
+
+/// What a child is started with.
+pub(crate) const CHILD: &str = "--child";
 
 impl Options {
     pub(crate) fn wants(&self, name: &str) -> bool {
@@ -17,7 +24,8 @@ impl Options {
     }
 
     pub(crate) fn effort(&self) -> Effort {
-        if self.quick { Effort::QUICK } else { Effort::FULL }
+        let effort = if self.quick { Effort::QUICK } else { Effort::FULL };
+        Effort { contender: self.contender, ..effort }
     }
 }
 
@@ -29,6 +37,8 @@ pub(crate) fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Res
             "--quick" => options.quick = true,
             "--only" => options.only = Some(known(value()?)?),
             "--json" => options.json = Some(value()?.into()),
+            "--contender" => options.contender = Some(value()?.leak()),
+            CHILD => options.is_child = true,
             _ => return Err(format!("unknown argument {argument}: [--quick] [--only NAME] [--json FILE]")),
         }
     }

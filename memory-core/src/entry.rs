@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,23 +15,64 @@ use crate::{
     time::{Expiry, Tick},
 };
 
-/// A value in this process and everything the engine needs to judge it.
+/// A value in this process and everything the engine needs to judge it. Cloning it shares the value.
+///
+/// It is small, because a store keeps a million of them: what most entries have nothing to say about is elsewhere, and a plain
+/// number needs no allocation of its own.
 pub struct Entry {
-    /// The value; a hit downcasts and clones it.
-    pub value: Arc<dyn Any + Send + Sync>,
-    /// The name of the value's type, for the warning when another one is asked for.
-    pub type_name: &'static str,
-    /// When the value was made, in this process or another.
-    pub born: Tick,
     /// From here on it is no longer fresh.
     pub expires: Tick,
     /// No group invalidation up to this epoch of the cache covers the entry. Begins as the epoch when the run that made
     /// it began, and is raised by reads that checked.
     pub epoch: AtomicU64,
-    /// What it counts towards a bound in bytes.
+    body: Body,
+}
+
+/// An entry, and what it counts towards a bound in bytes.
+pub struct Weighed {
+    /// The entry.
+    pub entry: Entry,
+    /// Its weight.
     pub weight: u64,
-    /// What most entries have nothing to say about.
-    rest: Option<Box<Rest>>,
+}
+
+impl Deref for Weighed {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+/// The value, and when it was made.
+#[derive(Clone)]
+enum Body {
+    /// A plain number, which has lived from so many milliseconds before its expiry.
+    Number { life: u32, number: Number },
+    /// The same of any value.
+    Value { life: u32, value: Stored },
+    /// Any value with any life.
+    Full(Arc<Full>),
+}
+
+struct Full {
+    born: Tick,
+    value: Stored,
+    rest: Option<Rest>,
+}
+
+type Stored = Arc<dyn Value>;
+
+/// What can be stored.
+trait Value: Any + Send + Sync {
+    /// The name of the type, for the warning when another one is asked for.
+    fn type_name(&self) -> &'static str;
+}
+
+impl<T: Any + Send + Sync> Value for T {
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<T>()
+    }
 }
 
 struct Rest {
@@ -105,60 +147,101 @@ impl Standing {
 
 impl Entry {
     /// An entry that lives from `born` for `expiry`.
-    pub fn new(value: Arc<dyn Any + Send + Sync>, type_name: &'static str, born: Tick, expiry: Expiry) -> Self {
-        Self {
-            value,
-            type_name,
-            born,
-            expires: expiry.duration().map_or(Tick::NEVER, |life| born.after(life)),
-            epoch: AtomicU64::new(0),
-            weight: 1,
-            rest: None,
+    pub fn new<T: Any + Send + Sync>(value: Arc<T>, born: Tick, expiry: Expiry) -> Self {
+        let life = expiry.duration();
+        let expires = life.map_or(Tick::NEVER, |life| born.after(life));
+        let short = life.filter(|life| born.after(*life).since(born) == *life).and_then(milliseconds);
+        let body = match (short, Number::of(&*value)) {
+            (Some(life), Some(number)) => Body::Number { life, number },
+            (Some(life), None) => Body::Value { life, value },
+            (None, _) => Body::Full(Arc::new(Full { born, value, rest: None })),
+        };
+        Self { expires, epoch: AtomicU64::new(0), body }
+    }
+
+    /// When the value was made, in this process or another.
+    #[inline]
+    pub fn born(&self) -> Tick {
+        match &self.body {
+            Body::Number { life, .. } | Body::Value { life, .. } => {
+                self.expires.before(Duration::from_millis((*life).into()))
+            }
+            Body::Full(full) => full.born,
         }
+    }
+
+    /// The value, if it is a `T`.
+    #[inline]
+    pub fn value<T: Any>(&self) -> Option<&T> {
+        match &self.body {
+            Body::Number { number, .. } => number.get(),
+            Body::Value { value, .. } => (&**value as &dyn Any).downcast_ref(),
+            Body::Full(full) => (&*full.value as &dyn Any).downcast_ref(),
+        }
+    }
+
+    /// Whether nothing but its expiry and its epoch says what it is good for.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.rest().is_none()
+    }
+
+    /// The name of the value's type.
+    pub fn type_name(&self) -> &'static str {
+        match &self.body {
+            Body::Number { number, .. } => number.type_name(),
+            Body::Value { value, .. } => (**value).type_name(),
+            Body::Full(full) => (*full.value).type_name(),
+        }
+    }
+
+    /// Whether it is the same one, or cannot be told from it.
+    pub fn is(&self, other: &Self) -> bool {
+        self.expires == other.expires
+            && match (&self.body, &other.body) {
+                (Body::Number { life, number }, Body::Number { life: others, number: other }) => {
+                    life == others && number == other
+                }
+                (Body::Value { value, .. }, Body::Value { value: other, .. }) => Arc::ptr_eq(value, other),
+                (Body::Full(full), Body::Full(other)) => Arc::ptr_eq(full, other),
+                _ => false,
+            }
     }
 
     /// Also expires `limit` after the last read, of which `now` is the first.
     #[must_use]
-    pub fn idle_after(mut self, limit: Duration, now: Tick) -> Self {
-        self.rest_mut().idle = Some(Idle { limit, last_read: AtomicU64::new(now.as_nanos()) });
-        self
+    pub fn idle_after(self, limit: Duration, now: Tick) -> Self {
+        self.with(|rest| rest.idle = Some(Idle { limit, last_read: AtomicU64::new(now.as_nanos()) }))
     }
 
     /// In these groups.
     #[must_use]
-    pub fn in_groups(mut self, groups: Box<[Group]>) -> Self {
-        if !groups.is_empty() {
-            self.rest_mut().groups = groups;
-        }
-        self
+    pub fn in_groups(self, groups: Box<[Group]>) -> Self {
+        if groups.is_empty() { self } else { self.with(|rest| rest.groups = groups) }
     }
 
     /// Of use past its expiry, too.
     #[must_use]
-    pub fn of_use_late(mut self, late: Late) -> Self {
-        if late != Late::default() {
-            self.rest_mut().late = late;
-        }
-        self
+    pub fn of_use_late(self, late: Late) -> Self {
+        if late == Late::default() { self } else { self.with(|rest| rest.late = late) }
     }
 
     /// To be refreshed from `due` on, before it expires.
     #[must_use]
-    pub fn due_at(mut self, due: Tick) -> Self {
-        self.rest_mut().due = due;
-        self
+    pub fn due_at(self, due: Tick) -> Self {
+        self.with(|rest| rest.due = due)
     }
 
     /// A copy of what a shared store held at `moment`.
     #[must_use]
-    pub fn copied_at(mut self, moment: Tick) -> Self {
-        self.rest_mut().copied = Some(moment);
-        self
+    pub fn copied_at(self, moment: Tick) -> Self {
+        self.with(|rest| rest.copied = Some(moment))
     }
 
     /// What it is good for at `now`.
+    #[inline]
     pub fn standing(&self, now: Tick) -> Standing {
-        match &self.rest {
+        match self.rest() {
             None if now < self.expires => Standing::Fresh,
             None => Standing::Over,
             Some(rest) => rest.standing(self.expires, now),
@@ -184,42 +267,109 @@ impl Entry {
         match self.standing(now) {
             Standing::Fresh | Standing::Due => true,
             Standing::Over => false,
-            _ => self.rest.as_ref().is_some_and(|rest| now.since(self.expires) < limit(&rest.late)),
+            _ => self.rest().is_some_and(|rest| now.since(self.expires) < limit(&rest.late)),
         }
     }
 
     /// From this moment on it is of no use, reads apart.
     pub fn ends(&self) -> Tick {
-        self.rest.as_ref().map_or(self.expires, |rest| self.expires.after(rest.late.longest()))
+        self.rest().map_or(self.expires, |rest| self.expires.after(rest.late.longest()))
     }
 
     /// Notes a read at `now`.
+    #[inline]
     pub fn touch(&self, now: Tick) {
-        if let Some(idle) = self.rest.as_ref().and_then(|rest| rest.idle.as_ref()) {
+        if let Some(idle) = self.rest().and_then(|rest| rest.idle.as_ref()) {
             idle.last_read.fetch_max(now.as_nanos(), Ordering::Relaxed);
         }
     }
 
     /// Nobody is asked to refresh it before `moment`.
     pub fn rest_until(&self, moment: Tick) {
-        if let Some(rest) = &self.rest {
+        if let Some(rest) = self.rest() {
             rest.rests_until.fetch_max(moment.as_nanos(), Ordering::Relaxed);
         }
     }
 
     /// The groups it is in.
     pub fn groups(&self) -> &[Group] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.groups)
+        self.rest().map_or(&[], |rest| &rest.groups)
     }
 
     /// When it was copied from a shared store, if it was.
     pub fn copied(&self) -> Option<Tick> {
-        self.rest.as_ref().and_then(|rest| rest.copied)
+        self.rest().and_then(|rest| rest.copied)
     }
 
-    fn rest_mut(&mut self) -> &mut Rest {
-        self.rest.get_or_insert_with(Box::default)
+    #[inline]
+    fn rest(&self) -> Option<&Rest> {
+        match &self.body {
+            Body::Full(full) => full.rest.as_ref(),
+            Body::Number { .. } | Body::Value { .. } => None,
+        }
     }
+
+    /// The same with more to say.
+    fn with(self, say: impl FnOnce(&mut Rest)) -> Self {
+        let (born, Self { expires, epoch, body }) = (self.born(), self);
+        let (value, mut rest) = match body {
+            Body::Number { number, .. } => (number.into_stored(), Rest::default()),
+            Body::Value { value, .. } => (value, Rest::default()),
+            // What is being made is shared with nobody.
+            Body::Full(full) => match Arc::try_unwrap(full) {
+                Ok(Full { value, rest, .. }) => (value, rest.unwrap_or_default()),
+                Err(shared) => (shared.value.clone(), Rest::default()),
+            },
+        };
+        say(&mut rest);
+        Self { expires, epoch, body: Body::Full(Arc::new(Full { born, value, rest: Some(rest) })) }
+    }
+}
+
+impl Clone for Entry {
+    fn clone(&self) -> Self {
+        Self { expires: self.expires, epoch: self.epoch.load(Ordering::Relaxed).into(), body: self.body.clone() }
+    }
+}
+
+/// As many whole milliseconds, if that is what it is.
+fn milliseconds(life: Duration) -> Option<u32> {
+    let whole = life.subsec_nanos().is_multiple_of(1_000_000);
+    whole.then(|| u32::try_from(life.as_millis()).ok()).flatten()
+}
+
+macro_rules! numbers {
+    ($($variant:ident: $ty:ty,)*) => {
+        /// A value that needs no allocation.
+        #[derive(Clone, Copy, PartialEq)]
+        enum Number {$( $variant($ty), )*}
+
+        impl Number {
+            fn of(value: &dyn Any) -> Option<Self> {
+                $( if let Some(number) = value.downcast_ref() {
+                    return Some(Self::$variant(*number));
+                } )*
+                None
+            }
+
+            #[inline]
+            fn get<T: Any>(&self) -> Option<&T> {
+                match self {$( Self::$variant(number) => (number as &dyn Any).downcast_ref(), )*}
+            }
+
+            fn type_name(&self) -> &'static str {
+                match self {$( Self::$variant(_) => std::any::type_name::<$ty>(), )*}
+            }
+
+            fn into_stored(self) -> Stored {
+                match self {$( Self::$variant(number) => Arc::new(number), )*}
+            }
+        }
+    };
+}
+numbers! {
+    Unit: (), Bool: bool, Char: char, U8: u8, U16: u16, U32: u32, U64: u64, Usize: usize, I8: i8, I16: i16, I32: i32, I64: i64,
+    Isize: isize, F32: f32, F64: f64,
 }
 
 impl Default for Rest {
@@ -275,7 +425,7 @@ mod tests {
     }
 
     fn entry() -> Entry {
-        Entry::new(Arc::new(1), "i32", at(0), Expiry::after(SECOND * 10))
+        Entry::new(Arc::new(1), at(0), Expiry::after(SECOND * 10))
     }
 
     #[test]

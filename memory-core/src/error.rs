@@ -82,7 +82,7 @@ impl FmError {
         message: impl Into<Cow<'static, str>>,
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { kind, message: message.into(), source: Some(Box::new(source.into())) }) }
+        Self::caused(kind, message.into(), Box::new(source.into()))
     }
 
     /// With a source that is only reachable by reference.
@@ -90,7 +90,11 @@ impl FmError {
     where
         E: AsRef<dyn Error + Send + Sync> + Send + Sync + 'static,
     {
-        Self { inner: Arc::new(Inner { kind, message: message.into(), source: Some(Box::new(Held(source))) }) }
+        Self::caused(kind, message.into(), Box::new(Held(source)))
+    }
+
+    fn caused(kind: Kind, message: Cow<'static, str>, source: Box<dyn Cause>) -> Self {
+        Self { inner: Arc::new(Inner { kind, message, source: Some(source) }) }
     }
 
     #[doc(hidden)]

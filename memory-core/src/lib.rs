@@ -110,6 +110,7 @@
 //! |---|---|---|
 //! | `macros` | yes | the attributes and derives |
 //! | `memory` | yes | [`FmMemoryBackend`] |
+//! | `moka` | no | `FmMemoryEngine::Moka`: entries in memory are kept by the crate `moka` |
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
 //! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], [`FmResponseCacheLayer`], errors as responses |
@@ -144,7 +145,7 @@ mod time;
 
 pub use __private::FmKey;
 #[cfg(feature = "memory")]
-pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder};
+pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder, FmMemoryEngine};
 pub use cache::{
     ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, FmCall, FmOutcome, FmTier, Get, GetMany,
     InvalidateTag, Put, Remove, Set, SetMany,
@@ -153,8 +154,8 @@ pub use cache::{
 pub use cache::{FmCacheLayer, FmCacheService};
 #[cfg(feature = "client")]
 pub use client::{
-    FmBody, FmClientError, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest, FmResilientClient,
-    FmResilientClientBuilder,
+    FmAnswer, FmBody, FmClientError, FmClientStats, FmFailure, FmHttpError, FmJsonFuture, FmJsonRequest, FmRawRequest,
+    FmResilientClient, FmResilientClientBuilder, FmResponse, FmRetryLayer, FmRetryService,
 };
 pub use error::FmError;
 #[cfg(feature = "axum")]
@@ -205,10 +206,12 @@ pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 pub use reqwest;
 #[cfg(feature = "retry")]
 pub use retry::{
-    AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryError, RetryOn, Retryable, Stop, Wait,
-    chain, decorrelated_jitter, exponential_backoff, fixed, full_jitter, incrementing, is_retryable_error, no_wait,
-    random_between, retry, retry_on_error, retry_on_result, retry_on_status, stop_after_delay, stop_after_retries,
-    stop_before_delay, stop_never,
+    AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryBudget, RetryError, RetryOn, Retryable,
+    Stop, Wait, chain, decorrelated_jitter, exponential_backoff, fixed, full_jitter, incrementing, is_retryable_error,
+    no_wait, random_between, retry, retry_after_hint, retry_on_error, retry_on_result, retry_on_status,
+    stop_after_delay, stop_after_retries, stop_before_delay, stop_never,
 };
+#[cfg(feature = "retry")]
+pub use stats::FmResilienceStats;
 pub use stats::{FmFunctionStats, FmStats};
 pub use time::{Expiry, FOREVER, IntoDuration, IntoExpiry};

@@ -1,5 +1,9 @@
 //! Counters of a cache, in all and per function.
 
+mod hits;
+#[cfg(feature = "retry")]
+mod resilience;
+
 use std::{
     collections::BTreeMap,
     sync::{
@@ -7,6 +11,12 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use self::hits::Hits;
+#[cfg(feature = "retry")]
+pub use resilience::FmResilienceStats;
+#[cfg(feature = "retry")]
+pub(crate) use resilience::{Event, Ledger};
 
 /// What a cache has done since it was built. A snapshot.
 ///
@@ -59,6 +69,10 @@ pub struct FmStats {
     pub entries: u64,
     /// The same per memorized function, by the name in its keys; direct calls are under `""`.
     pub functions: BTreeMap<String, FmFunctionStats>,
+    /// What retries and the other policies have done in this process, by the path of the function (or the client's, or
+    /// the name given). These belong to no cache: every cache shows the same.
+    #[cfg(feature = "retry")]
+    pub resilience: BTreeMap<String, FmResilienceStats>,
 }
 
 macro_rules! counters {
@@ -119,29 +133,41 @@ const BLOCKS: usize = 128;
 /// The counters of a cache, by function number, found without a lock.
 pub(crate) struct Stats {
     blocks: [OnceLock<Box<[Counters; BLOCK]>>; BLOCKS],
+    hits: Hits,
 }
 
 impl Default for Stats {
     fn default() -> Self {
-        Self { blocks: [const { OnceLock::new() }; BLOCKS] }
+        Self { blocks: [const { OnceLock::new() }; BLOCKS], hits: Hits::default() }
     }
 }
 
 impl Stats {
     /// The counters of the function with this number; 0 are direct calls.
     pub(crate) fn of(&self, function: u32) -> &Counters {
-        let number = (function as usize).min(BLOCK * BLOCKS - 1);
+        let number = place(function);
         let block = self.blocks[number / BLOCK].get_or_init(|| Box::new(std::array::from_fn(|_| Counters::default())));
         &block[number % BLOCK]
     }
 
+    /// Counts a hit of the function with this number.
+    #[inline]
+    pub(crate) fn hit(&self, function: u32) {
+        self.hits.add_one(place(function));
+    }
+
     /// All counters; `name` tells the name of a function by its number.
     pub(crate) fn snapshot(&self, name: impl Fn(u32) -> String) -> FmStats {
-        let mut stats = FmStats::default();
+        let mut stats = FmStats {
+            #[cfg(feature = "retry")]
+            resilience: resilience::snapshot(),
+            ..FmStats::default()
+        };
         for (index, block) in self.blocks.iter().enumerate() {
-            let Some(block) = block.get() else { continue };
-            for (offset, counters) in block.iter().enumerate() {
-                let counts = counters.snapshot();
+            let block = block.get();
+            for offset in 0..BLOCK {
+                let mut counts = block.map_or_else(FmFunctionStats::default, |block| block[offset].snapshot());
+                counts.hits += self.hits.of(index * BLOCK + offset);
                 if counts != FmFunctionStats::default() {
                     stats.add(&counts);
                     // Versions of one function share its name.
@@ -151,4 +177,10 @@ impl Stats {
         }
         stats
     }
+}
+
+/// Where the counters of a function are.
+#[inline]
+fn place(function: u32) -> usize {
+    (function as usize).min(BLOCK * BLOCKS - 1)
 }

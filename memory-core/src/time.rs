@@ -1,6 +1,12 @@
 //! Durations as users write them, and the one monotonic clock.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use crate::error::{FmError, Kind};
 
@@ -127,7 +133,14 @@ fn refused(seconds: &dyn std::fmt::Display) -> FmError {
     FmError::new(Kind::Config, format!("{seconds} is not a length of time: give zero or more seconds, or a Duration"))
 }
 
-/// A moment on the monotonic clock, in nanoseconds since shortly before this process first asked.
+/// Whether every moment is read from tokio's clock.
+const IS_PRECISE: bool = cfg!(debug_assertions);
+/// Set once and for all when anything is stored while tokio's time stands still.
+static TIME_WAS_PAUSED: AtomicBool = AtomicBool::new(false);
+/// Keeps the moments of the first day after a boot apart from those before it.
+const SLACK: u64 = 86_400 * 1_000_000_000;
+
+/// A moment on the monotonic clock, in nanoseconds since some moment before this process began.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tick(u64);
@@ -136,13 +149,37 @@ impl Tick {
     /// Later than every moment that is ever reached.
     pub const NEVER: Self = Self(u64::MAX);
 
-    /// Now, by tokio's clock, so that paused time moves it.
+    /// Now. Where nobody has paused tokio's time this is read from a clock that is coarse (a few milliseconds) and costs a fifth
+    /// of a precise one; from then on, it is tokio's clock, so that paused time moves it.
+    ///
+    /// A debug build always reads tokio's clock: its tests may pause time whenever they like.
+    #[inline]
     pub fn now() -> Self {
-        static BASE: OnceLock<std::time::Instant> = OnceLock::new();
+        if IS_PRECISE || TIME_WAS_PAUSED.load(Ordering::Relaxed) { Self::by_tokio() } else { Self::coarse() }
+    }
+
+    /// Looks whether time is paused, before something is kept whose life would have to move with it.
+    pub fn notice_paused_time() {
+        if !IS_PRECISE && !TIME_WAS_PAUSED.load(Ordering::Relaxed) && Self::stands_still() {
+            TIME_WAS_PAUSED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn coarse() -> Self {
+        let ticks = coarsetime::Instant::now_without_cache_update().as_ticks();
+        Self(SLACK + coarsetime::Duration::from_ticks(ticks).as_nanos())
+    }
+
+    fn by_tokio() -> Self {
+        static BASE: OnceLock<(std::time::Instant, u64)> = OnceLock::new();
+        let (instant, nanos_then) = BASE.get_or_init(|| (std::time::Instant::now(), Self::coarse().0));
         let now = tokio::time::Instant::now().into_std();
-        // A day of slack keeps moments apart that a runtime with paused time saw before the first call here.
-        let base = *BASE.get_or_init(|| now.checked_sub(Duration::from_secs(86_400)).unwrap_or(now));
-        Self(nanos(now.saturating_duration_since(base)))
+        // A runtime may have paused its time before the first call here.
+        match now.checked_duration_since(*instant) {
+            Some(since) => Self(nanos_then.saturating_add(nanos(since))),
+            None => Self(nanos_then.saturating_sub(nanos(instant.duration_since(now)))),
+        }
     }
 
     /// Whether time is paused: then a moment asked for twice is the same one.

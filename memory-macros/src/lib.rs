@@ -234,6 +234,8 @@ pub fn memorize(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `wait_max = 30` | the longest wait | 10 |
 /// | `multiplier = 1` | the wait after call `k` is `multiplier · 2^(k-1)`, between the two | 1 |
 /// | `retry_on = predicate` | which errors to retry: a function of the error, or a block | by the error's type |
+///
+/// `attempt_timeout`, `deadline`, `before_sleep`, `jitter`, `seed`, `delay`, `max_delay`, `budget`, `reraise` and `crate` as there.
 #[proc_macro_attribute]
 pub fn default_retry(args: TokenStream, item: TokenStream) -> TokenStream {
     retry::expand(retry::Attribute::DefaultRetry, args.into(), item.into()).into()
@@ -255,7 +257,14 @@ pub fn default_retry(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `deadline = 30` | end everything after this much time; where `E: From<FmError>` the call under way too | none |
 /// | `before_sleep = hook` | called with the attempt's number, its error and the wait | none |
 /// | `jitter = "full"` | spread the waits: `"none"`, `"full"` or `"decorrelated"` | `"none"` |
+/// | `seed = 7` | the same spread for every call, for tests | different in every call |
+/// | `delay = \|error\| ..` | how long an error asks to wait (`Option<Duration>`), instead of `wait` | `Retry-After`, where the error has one |
+/// | `max_delay = 300` | a longer delay is not waited for: the error comes at once | 300 s |
+/// | `budget = &BUDGET` | what the retries are paid from | a `RetryBudget` of the function's own |
 /// | `crate = path` | where `memory_core` is | `::memory_core` |
+///
+/// The budget lets 20 % of the recent calls be repeated, and 100 more. Inside of a retry that repeats it, a retry that has given
+/// up before makes one call for each attempt of the outer one, and both budgets pay: attempts add up, they do not multiply.
 ///
 /// Settings of blocks are written as keyword arguments; outside of attributes they are methods.
 #[proc_macro_attribute]

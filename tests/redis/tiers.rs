@@ -87,7 +87,8 @@ async fn what_one_process_computes_comes_into_the_memory_of_another() {
     assert_eq!((stats.remote_hits - before.remote_hits, stats.hits - before.hits, stats.runs), (1, 11, 0));
     here.set("j", 5_u32).namespace("n").await.unwrap();
     assert_eq!(tier(&there, "j").await, Some(FmTier::Remote));
-    assert_eq!(tier(&there, "j").await, Some(FmTier::Memory), "a direct read keeps what it finds, too");
+    // A direct read keeps what it finds, too; the word of the change may come after the first one, and takes that back.
+    in_memory(&there, "j").await;
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ struct Memory {
     seen: Vec<Seen>,
     open: usize,
     connections: usize,
+    under_way: usize,
+    most_under_way: usize,
 }
 
 /// A running upstream; it stops when this is dropped.
@@ -118,6 +120,11 @@ impl Upstream {
     /// How many connections there have been.
     pub fn connections(&self) -> usize {
         self.memory.lock().unwrap().connections
+    }
+
+    /// How many requests it had at once, at most.
+    pub fn most_under_way(&self) -> usize {
+        self.memory.lock().unwrap().most_under_way
     }
 
     /// How long the client waited before each request but the first, by tokio's clock.
@@ -184,10 +191,16 @@ async fn serve(mut stream: TcpStream, behave: &Behaviour, memory: &Mutex<Memory>
             let now = Instant::now();
             let mut memory = memory.lock().unwrap();
             memory.seen.push(Seen { head, body, at: now, done: now });
+            memory.under_way += 1;
+            memory.most_under_way = memory.most_under_way.max(memory.under_way);
             memory.seen.len() - 1
         };
         let goes_on = perform(&mut stream, behave(number)).await;
-        memory.lock().unwrap().seen[number].done = Instant::now();
+        {
+            let mut memory = memory.lock().unwrap();
+            memory.seen[number].done = Instant::now();
+            memory.under_way -= 1;
+        }
         if !goes_on {
             return;
         }
@@ -228,12 +241,36 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<(S
         .filter_map(|line| line.split_once(':'))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .map_or(0, |(_, value)| value.trim().parse().expect("a length"));
-    while buffer.len() < end + length {
+    buffer.drain(..end);
+    if head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked") {
+        return Some((head, read_chunks(stream, buffer).await?));
+    }
+    while buffer.len() < length {
         fill(stream, buffer).await?;
     }
-    let body = buffer[end..end + length].to_vec();
-    buffer.drain(..end + length);
-    Some((head, body))
+    Some((head, buffer.drain(..length).collect()))
+}
+
+/// A body in chunks (RFC 9112 §7.1), without trailers.
+async fn read_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = loop {
+            if let Some(end) = buffer.windows(2).position(|window| window == b"\r\n") {
+                break buffer.drain(..end + 2).collect::<Vec<_>>();
+            }
+            fill(stream, buffer).await?;
+        };
+        let length = usize::from_str_radix(std::str::from_utf8(&line).ok()?.trim(), 16).expect("a length");
+        while buffer.len() < length + 2 {
+            fill(stream, buffer).await?;
+        }
+        body.extend(buffer.drain(..length));
+        buffer.drain(..2);
+        if length == 0 {
+            return Some(body);
+        }
+    }
 }
 
 async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {

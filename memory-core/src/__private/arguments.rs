@@ -116,7 +116,7 @@ pub trait Bare {
 macro_rules! bare {
     ($($ty:ty: |$value:ident, $key:ident| $push:expr;)*) => {$(
         impl Bare for $ty {
-            #[inline]
+            #[inline(always)]
             fn push_bare(&self, $key: &mut KeyBuf) {
                 let $value = self;
                 $push;
@@ -221,7 +221,7 @@ pub trait Way<T: ?Sized> {
 
 #[diagnostic::do_not_recommend]
 impl<T: Bare + ?Sized> Way<T> for AsBare {
-    #[inline]
+    #[inline(always)]
     fn push(value: &T, key: &mut KeyBuf) {
         value.push_bare(key);
     }
@@ -244,7 +244,7 @@ impl<T: Serialize + ?Sized> Way<T> for AsSerialize {
 }
 
 /// Adds an argument to a key.
-#[inline]
+#[inline(always)]
 pub fn argument<T: ?Sized, W: Way<T>>(key: &mut KeyBuf, part: Part<'_, T>, _: W) {
     W::push(part.0, key);
 }

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, IntoFuture},
+    pin::Pin,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ pub struct Call<'a, S: Outcome, X, H> {
     /// The cache that `cache = EXPR` names; else the current one.
     pub cache: Option<&'a FmCache>,
     /// The key, its arguments pushed.
-    pub key: KeyBuf,
+    pub key: &'a KeyBuf,
     /// The shape of the return type.
     pub shape: S,
     /// How values are weighed and encoded.
@@ -65,7 +66,7 @@ where
     }
 
     /// The answer from memory.
-    #[inline]
+    #[inline(always)]
     fn hit(&self) -> Hit<S::Return> {
         if self.refresh {
             return Hit::Nothing;
@@ -75,6 +76,7 @@ where
         })
     }
 
+    #[inline(always)]
     fn with_cache<R>(&self, see: impl FnOnce(&FmCache) -> R) -> R {
         match self.cache {
             Some(cache) => see(cache),
@@ -108,8 +110,15 @@ where
 ///
 /// As in the other ways to call, `miss` makes what judges the returned value and what starts the body. Only then does the one
 /// copy the arguments that it mentions, because only then the other takes them: a hit copies nothing.
-pub async fn detached<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
+///
+/// The lookup is done at once, not when the result is first polled: what is awaited after a hit is no more than the value.
+#[inline(always)]
+pub fn detached<S, X, H, M, J, B>(
+    call: Call<'_, S, X, H>,
+    miss: M,
+) -> Answered<S::Return, impl Future<Output = S::Return> + use<S, X, H, M, J, B>>
 where
+    M: FnOnce() -> (J, B),
     S: Outcome,
     S::Return: Send + 'static,
     X: Face<S::Stored>,
@@ -118,24 +127,64 @@ where
     B: FnOnce() -> BodyFuture<S::Return>,
 {
     match call.hit() {
-        Hit::Answer(answer) => return answer,
+        Hit::Answer(answer) => Answered::AtOnce(answer),
         Hit::Due(answer) => {
             if let Some(job) = call.job() {
                 job.renew_behind(miss);
             }
-            return answer;
+            Answered::AtOnce(answer)
         }
-        Hit::Nothing => {}
+        Hit::Nothing => Answered::later(missed_detached(call.job(), call.refresh, miss)),
     }
-    match call.job() {
-        // Boxed, so that the future of a hit stays small.
-        Some(job) => Box::pin(job.miss_detached(call.refresh, miss)).await,
+}
+
+async fn missed_detached<S, X, H, J, B>(
+    job: Option<Job<S, X, H>>,
+    refresh: bool,
+    miss: impl FnOnce() -> (J, B),
+) -> S::Return
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    B: FnOnce() -> BodyFuture<S::Return>,
+{
+    match job {
+        Some(job) => job.miss_detached(refresh, miss).await,
         None => start_of(miss)().await,
     }
 }
 
 /// A call whose body runs in the caller's task.
-pub async fn in_place<S, X, H, J, B, F>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
+#[inline(always)]
+pub fn in_place<S, X, H, M, J, B, F>(
+    call: Call<'_, S, X, H>,
+    miss: M,
+) -> Answered<S::Return, impl Future<Output = S::Return> + use<S, X, H, M, J, B, F>>
+where
+    M: FnOnce() -> (J, B),
+    S: Outcome,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+    J: FnOnce(&S::Return) -> Verdict,
+    B: FnOnce() -> F,
+    F: Future<Output = S::Return>,
+{
+    match call.hit() {
+        Hit::Answer(answer) => Answered::AtOnce(answer),
+        Hit::Due(answer) => Answered::later(missed_in_place(call.job(), call.refresh, Some(answer), miss)),
+        Hit::Nothing => Answered::later(missed_in_place(call.job(), call.refresh, None, miss)),
+    }
+}
+
+async fn missed_in_place<S, X, H, J, B, F>(
+    job: Option<Job<S, X, H>>,
+    refresh: bool,
+    due: Option<S::Return>,
+    miss: impl FnOnce() -> (J, B),
+) -> S::Return
 where
     S: Outcome,
     X: Face<S::Stored>,
@@ -144,20 +193,30 @@ where
     B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    let due = match call.hit() {
-        Hit::Answer(answer) => return answer,
-        Hit::Due(answer) => Some(answer),
-        Hit::Nothing => None,
-    };
-    let Some(job) = call.job() else { return start_of(miss)().await };
+    let Some(job) = job else { return start_of(miss)().await };
     if let Some(answer) = due {
         return job.renew_here(answer, miss).await;
     }
-    let deadline = if call.refresh { None } else { job.soft_deadline() };
-    match job.or_stale(deadline, job.next(call.refresh)).await {
+    let deadline = if refresh { None } else { job.soft_deadline() };
+    match job.or_stale(deadline, job.next(refresh)).await {
         Err(answer) | Ok(Turn::Answer(answer)) => answer,
         Ok(Turn::Lead(leading)) => job.run_here(leading, miss).await,
         Ok(Turn::Bypass) => job.bypass(start_of(miss)).await,
+    }
+}
+
+/// What a call comes to.
+pub enum Answered<R, F> {
+    /// The answer, from memory.
+    AtOnce(R),
+    /// What has to be awaited. Boxed, so that the future of a hit stays small.
+    Later(Pin<Box<F>>),
+}
+
+impl<R, F> Answered<R, F> {
+    #[cold]
+    fn later(future: F) -> Self {
+        Self::Later(Box::pin(future))
     }
 }
 
@@ -176,7 +235,7 @@ where
         Hit::Nothing => None,
     };
     let Some(job) = call.job() else { return start_of(miss)() };
-    if !is_local(&job.cache, &call.key) {
+    if !is_local(&job.cache, call.key) {
         job.cache.core().count_bypass(call.key.as_key());
         return start_of(miss)();
     }
@@ -213,8 +272,12 @@ fn is_local(cache: &FmCache, key: &KeyBuf) -> bool {
 }
 
 /// Runs the body in a task of its own and stores what it returns, whatever is stored already.
-pub async fn refresh_detached<S, X, H, J, B>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
+pub fn refresh_detached<S, X, H, M, J, B>(
+    call: Call<'_, S, X, H>,
+    miss: M,
+) -> Answered<S::Return, impl Future<Output = S::Return> + use<S, X, H, M, J, B>>
 where
+    M: FnOnce() -> (J, B),
     S: Outcome,
     S::Return: Send + 'static,
     X: Face<S::Stored>,
@@ -222,12 +285,16 @@ where
     J: FnOnce(&S::Return) -> Verdict + Send + 'static,
     B: FnOnce() -> BodyFuture<S::Return>,
 {
-    detached(Call { refresh: true, ..call }, miss).await
+    detached(Call { refresh: true, ..call }, miss)
 }
 
 /// Runs the body in the caller's task and stores what it returns, whatever is stored already.
-pub async fn refresh_in_place<S, X, H, J, B, F>(call: Call<'_, S, X, H>, miss: impl FnOnce() -> (J, B)) -> S::Return
+pub fn refresh_in_place<S, X, H, M, J, B, F>(
+    call: Call<'_, S, X, H>,
+    miss: M,
+) -> Answered<S::Return, impl Future<Output = S::Return> + use<S, X, H, M, J, B, F>>
 where
+    M: FnOnce() -> (J, B),
     S: Outcome,
     X: Face<S::Stored>,
     H: Share<S::Failure>,
@@ -235,7 +302,7 @@ where
     B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    in_place(Call { refresh: true, ..call }, miss).await
+    in_place(Call { refresh: true, ..call }, miss)
 }
 
 /// Runs a synchronous body and stores what it returns, whatever is stored already.

@@ -27,8 +27,8 @@ pub use self::{
         Bind, Mention, Own, boxed, chosen, handle, in_place_unless_send, mentionable, none, ownable, placeholder, some,
     },
     call::{
-        Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking, put,
-        put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
+        Answered, Call, FmKey, blocking, detached, in_place, invalidate, invalidate_blocking, key, peek, peek_blocking,
+        put, put_blocking, refresh_blocking, refresh_detached, refresh_in_place,
     },
     ended::{ends, returning},
     judge::{fails_by, fails_when, keep, kept_when, life, life_of, ratio, span, tag, tags, tags_of},

@@ -437,11 +437,11 @@ where
 }
 
 /// A call of a function whose plan is `plan`.
-#[inline]
+#[inline(always)]
 pub fn call<'a, P: Plan>(
     plan: P,
     cache: Option<&'a FmCache>,
-    key: KeyBuf,
+    key: &'a KeyBuf,
     refresh: bool,
 ) -> Call<'a, P::Shape, P::Face, P::Share> {
     Call {

@@ -11,16 +11,29 @@ pub use ::std;
 use crate::{
     FmError, IntoDuration,
     retry::{
-        AsError, Jitter, Predicate, RetryError, Retryable, Stop, Wait,
+        AsError, Jitter, Predicate, RetryBudget, RetryError, Retryable, Stop, Wait,
         attempts::{self, Limit},
         is_retryable_error,
         number::lenient,
-        policy, sleep, view,
+        policy, retry_after_hint, sleep, view,
     },
+    stats::Ledger,
 };
 
 /// A policy under construction.
 pub struct Plan(attempts::Plan);
+
+/// What all calls of a retried function share.
+pub struct Site {
+    budget: RetryBudget,
+    ledger: Ledger,
+}
+
+impl Site {
+    pub fn new(function: &str) -> Self {
+        Self { budget: RetryBudget::new(), ledger: Ledger::named(function) }
+    }
+}
 
 /// A retried call under way.
 pub struct Attempts {
@@ -68,18 +81,55 @@ impl Plan {
     }
 
     #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.0.seed = Some(seed);
+        self
+    }
+
+    #[must_use]
+    pub fn max_delay(mut self, delay: impl IntoDuration) -> Self {
+        self.0.longest_delay = lenient(delay);
+        self
+    }
+
+    /// What the retries are paid from, and who they are.
+    #[must_use]
+    pub fn of(mut self, site: &Site) -> Self {
+        self.0.budget = site.budget.clone();
+        self.0.ledger = Some(site.ledger.clone());
+        self
+    }
+
+    #[must_use]
+    pub fn budget(mut self, budget: impl Into<RetryBudget>) -> Self {
+        self.0.budget = budget.into();
+        self
+    }
+
+    #[must_use]
     pub fn begin(self) -> Attempts {
         Attempts { attempts: self.0.begin(), cut: None }
     }
 }
 
 impl Attempts {
+    /// Runs an attempt, in surroundings that know of this retry.
+    pub fn run<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
+        self.attempts.surroundings().around(attempt)
+    }
+
+    /// As [`run`](Self::run), for a call that blocks.
+    pub fn run_blocking<R>(&self, attempt: impl FnOnce() -> R) -> R {
+        self.attempts.surroundings().sync_scope(attempt)
+    }
+
     /// Runs an attempt within its limits, where the error type can express that it was cut.
     pub async fn within<F, X>(&mut self, attempt: F, expires: X) -> F::Output
     where
         F: Future,
         X: FnOnce(OutcomeType<F::Output>) -> Option<Expire<F::Output>>,
     {
+        let attempt = self.run(attempt);
         let (Some((length, limit)), Some(expire)) = (self.attempts.limit(), expires(OutcomeType(PhantomData))) else {
             return attempt.await;
         };
@@ -90,17 +140,20 @@ impl Attempts {
         expire(policy::expired(limit))
     }
 
-    /// Counts an attempt and decides what comes next; one that was cut by its own timeout is always repeated.
-    pub fn next(&mut self, again: bool) -> Next {
+    /// Counts an attempt and decides what comes next; one that was cut by its own timeout is always repeated. `delay` is
+    /// how long the error asks to wait.
+    pub fn next(&mut self, again: bool, delay: impl FnOnce() -> Option<Duration>) -> Next {
         self.attempts.count();
-        match self.cut.take() {
+        let cut = self.cut.take();
+        if let Some(limit) = cut {
+            self.attempts.was_cut(limit);
+        }
+        match cut {
             Some(Limit::Deadline) => return Next::Exhausted,
             None if !again => return Next::Done,
             Some(Limit::Attempt) | None => {}
         }
-        let Some(wait) = self.attempts.next_wait() else { return Next::Exhausted };
-        policy::log(self.made(), wait);
-        Next::After(wait)
+        self.attempts.next_wait(delay()).map_or(Next::Exhausted, Next::After)
     }
 
     pub fn made(&self) -> u32 {
@@ -181,6 +234,11 @@ pub fn of_error<T, E, P: Fn(&E) -> bool>(_: &Result<T, E>, predicate: P) -> P {
 /// Tells a closure that it is called with the value.
 pub fn of_value<T, E, P: Fn(&T) -> bool>(_: &Result<T, E>, predicate: P) -> P {
     predicate
+}
+
+/// How long an error asks to wait, by the user's own word.
+pub fn delay<T, E>(outcome: &Result<T, E>, delay: impl Fn(&E) -> Option<Duration>) -> Option<Duration> {
+    outcome.as_ref().err().and_then(delay)
 }
 
 // Whether an error can be judged without a predicate.
@@ -270,6 +328,49 @@ pub trait AskLocal {
 impl<E: AsError<view::Local>> AskLocal for &Ask<'_, E> {
     fn ask(&self) -> Judged {
         Judged(is_retryable_error(self.0.as_error()))
+    }
+}
+
+/// Looks for what an error says of waits, as far as it can be looked through.
+pub struct Hint<'a, E>(pub &'a E);
+
+pub trait HintOfError {
+    fn delay(&self) -> Option<Duration>;
+}
+
+impl<E: Error + 'static> HintOfError for &&&Hint<'_, E> {
+    fn delay(&self) -> Option<Duration> {
+        retry_after_hint(self.0)
+    }
+}
+
+pub trait HintOfShared {
+    fn delay(&self) -> Option<Duration>;
+}
+
+impl<E: AsError<view::Shared>> HintOfShared for &&Hint<'_, E> {
+    fn delay(&self) -> Option<Duration> {
+        retry_after_hint(self.0.as_error())
+    }
+}
+
+pub trait HintOfLocal {
+    fn delay(&self) -> Option<Duration>;
+}
+
+impl<E: AsError<view::Local>> HintOfLocal for &Hint<'_, E> {
+    fn delay(&self) -> Option<Duration> {
+        retry_after_hint(self.0.as_error())
+    }
+}
+
+pub trait HintOfNone {
+    fn delay(&self) -> Option<Duration>;
+}
+
+impl<E> HintOfNone for Hint<'_, E> {
+    fn delay(&self) -> Option<Duration> {
+        None
     }
 }
 

@@ -8,15 +8,21 @@
 mod memory;
 
 #[cfg(feature = "memory")]
-pub use memory::{FmMemoryBackend, FmMemoryBackendBuilder};
+pub use memory::{FmMemoryBackend, FmMemoryBackendBuilder, FmMemoryEngine};
 
-use std::{any::Any, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use crate::error::FmError;
 pub use crate::{
-    entry::Entry,
+    entry::{Entry, Weighed},
     key::{Key, KeyRef, escape},
 };
+use crate::{error::FmError, time::Tick};
 
 /// How a store outside this crate says what went wrong.
 #[doc(hidden)]
@@ -120,19 +126,50 @@ pub enum Group {
 /// implementation must not call back into the engine.
 pub trait LocalTier: Send + Sync + 'static {
     /// Shows the entry under `key` to `visit`, without copying it; `false` when there is none.
-    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Arc<Entry>)) -> bool;
+    ///
+    /// This may be under a lock, so `visit` has to be short, must run no code of the user and must not come back here.
+    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Entry)) -> bool;
+    /// A copy of the entry under `key`, when there is nothing to consider: it is [plain](Entry::is_plain), fresh at `now`, and
+    /// was checked at this epoch.
+    ///
+    /// The key comes in its [parts](KeyRef::parts), which fit into registers: this is the one call that every hit makes.
+    fn plain(&self, hash: u64, words: &[u64], now: Tick, epoch: u64) -> Plain {
+        let key = KeyRef::from_parts(hash, words);
+        let mut plain = Plain::Absent;
+        self.visit(key, &mut |entry| plain = Plain::of(entry, now, epoch));
+        plain
+    }
     /// Stores an entry, evicting others where the bound asks for it.
-    fn insert(&self, key: Key, entry: Arc<Entry>);
+    fn insert(&self, key: Key, entry: Weighed);
     /// Removes an entry and gives it back, where there was one.
-    fn remove(&self, key: KeyRef<'_>) -> Option<Arc<Entry>>;
+    fn remove(&self, key: KeyRef<'_>) -> Option<Entry>;
     /// Removes what `doomed` picks; how many went.
     fn remove_where(&self, doomed: &mut dyn FnMut(KeyRef<'_>, &Entry) -> bool) -> u64;
     /// How many entries there are; approximate while writes are under way.
     fn entry_count(&self) -> u64;
     /// How many entries the bound has pushed out so far.
     fn evictions(&self) -> u64;
-    /// How the weight of `value` is found, for [`Entry::weight`].
+    /// How the weight of `value` is found, for [`Weighed::weight`].
     fn weigh(&self, value: &dyn Any) -> Weight;
+}
+
+/// What a quick look finds.
+pub enum Plain {
+    /// An entry that may be answered as it is.
+    Fresh(Entry),
+    /// An entry that takes a closer look.
+    Unclear,
+    /// None.
+    Absent,
+}
+
+impl Plain {
+    /// What is found in an entry.
+    #[inline]
+    pub fn of(entry: &Entry, now: Tick, epoch: u64) -> Self {
+        let is_fresh = entry.is_plain() && now < entry.expires && entry.epoch.load(Ordering::Relaxed) == epoch;
+        if is_fresh { Self::Fresh(entry.clone()) } else { Self::Unclear }
+    }
 }
 
 /// How much a value counts towards the bound of a local store.

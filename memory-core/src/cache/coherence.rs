@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn copy(moment: Tick) -> Entry {
-        Entry::new(Arc::new(1), "i32", moment, FOREVER).copied_at(moment)
+        Entry::new(Arc::new(1), moment, FOREVER).copied_at(moment)
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
         assert!(coherence.trusts(&entry, at(104)) && !coherence.trusts(&entry, at(105)));
         coherence.heard(at(110));
         assert!(coherence.trusts(&entry, at(114)) && !coherence.trusts(&entry, at(115)));
-        let own = Entry::new(Arc::new(1), "i32", at(0), FOREVER);
+        let own = Entry::new(Arc::new(1), at(0), FOREVER);
         assert!(coherence.trusts(&own, at(1000)));
     }
 

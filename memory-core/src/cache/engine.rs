@@ -239,6 +239,7 @@ where
     /// The others wait for this, so a call whose body has a task of its own does this in that task too.
     pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> Begun<S> {
         let core = self.cache.core();
+        Tick::notice_paused_time();
         let (epoch, began) = (core.epochs.current(), Tick::now());
         let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
         let Some(remote) = core.remote.as_ref().filter(|_| self.face.leaves_the_process()) else {
@@ -287,7 +288,7 @@ where
         let is_counted = !matches!(ask, Ask::Value { miss_is_counted: false });
         self.found(lead, answer, is_counted, |key| {
             if let Some(local) = &core.local {
-                local.insert(key, Arc::new(copied.entry));
+                local.insert(key, copied.entry);
             }
         })
     }

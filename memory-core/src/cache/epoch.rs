@@ -33,6 +33,7 @@ struct Groups {
 
 impl Epochs {
     /// The epoch of this moment, for a run that starts.
+    #[inline]
     pub(crate) fn current(&self) -> u64 {
         self.current.load(Ordering::Acquire)
     }
@@ -55,12 +56,15 @@ impl Epochs {
 
     /// Whether an invalidation covers `entry`; the answer "no" is noted in the entry, so that it costs one load
     /// until the next invalidation of anything.
+    #[inline]
     pub(crate) fn covers_entry(&self, entry: &Entry) -> bool {
         let checked = entry.epoch.load(Ordering::Relaxed);
         let current = self.current();
-        if checked == current {
-            return false;
-        }
+        checked != current && self.covers_since(entry, checked, current)
+    }
+
+    #[cold]
+    fn covers_since(&self, entry: &Entry, checked: u64, current: u64) -> bool {
         if self.covers(checked, entry.groups()) {
             return true;
         }

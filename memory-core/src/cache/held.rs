@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     backend::{RemoteWrite, Stamp, Written},
-    entry::{Entry, Late},
+    entry::{Entry, Late, Weighed},
     flight::Lead,
     key::{Key, KeyRef},
     time::{Expiry, Tick},
@@ -60,7 +60,7 @@ impl Core {
         let Some(remote) = self.remote.as_ref().filter(|_| !self.is_closed()) else { return (None, since(None)) };
         let Found { copied, stamp } = self.find(&**remote, key, Portable, before.moment, before.epoch).await;
         let held = copied.map(|Copied { value, entry, .. }: Copied<T>| {
-            let age = Tick::now().since(entry.born);
+            let age = Tick::now().since(entry.born());
             self.keep_copy(key, entry, before);
             Held { value: Arc::unwrap_or_clone(value), age }
         });
@@ -70,7 +70,7 @@ impl Core {
     /// What is held under a key in this process.
     pub(crate) fn held_here<T: Holdable>(&self, key: KeyRef<'_>) -> Option<Held<T>> {
         let now = Tick::now();
-        let see = |entry: &Entry, value: &T| Held { value: value.clone(), age: now.since(entry.born) };
+        let see = |entry: &Entry, value: &T| Held { value: value.clone(), age: now.since(entry.born()) };
         self.look_at(key, now, |entry| entry.is_fresh(now), see).value()
     }
 
@@ -147,12 +147,12 @@ impl Core {
         held
     }
 
-    fn insert_held(&self, key: &Key, entry: Entry) -> bool {
+    fn insert_held(&self, key: &Key, entry: Weighed) -> bool {
         let Some(local) = self.local.as_ref().filter(|_| !self.epochs.covers_entry(&entry)) else {
             self.counters(key.as_key()).outdated.add_one();
             return false;
         };
-        local.insert(key.clone(), Arc::new(entry));
+        local.insert(key.clone(), entry);
         self.counters(key.as_key()).stores.add_one();
         true
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     backend::{Group, RemoteTier, RemoteWrite, Stamp, Written},
-    entry::Entry,
+    entry::Weighed,
     time::Tick,
 };
 
@@ -120,11 +120,11 @@ where
     }
 
     /// Keeps a value in memory; whether it was.
-    fn insert(&self, entry: Option<Entry>) -> bool {
+    fn insert(&self, entry: Option<Weighed>) -> bool {
         let core = self.cache.core();
         let valid = entry.filter(|entry| !core.epochs.covers_entry(entry));
         let (Some(local), Some(entry)) = (&core.local, valid) else { return false };
-        local.insert(self.key.clone(), Arc::new(entry));
+        local.insert(self.key.clone(), entry);
         true
     }
 

@@ -10,6 +10,7 @@ use super::{
     report::{FmTier, Provenance},
 };
 use crate::{
+    backend::Plain,
     entry::{Entry, Standing},
     key::KeyRef,
     time::Tick,
@@ -46,9 +47,28 @@ impl<R> Look<R> {
 
 impl Core {
     /// Answers from memory, and counts it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hit<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Hit<R> {
+        let Some(local) = self.local.as_ref().filter(|_| !self.is_closed()) else { return Hit::Nothing };
         let now = Tick::now();
+        let (hash, words) = key.parts();
+        // Looked at where it is: moving it would cost as much as finding it.
+        match &local.plain(hash, words, now, self.epochs.current()) {
+            Plain::Fresh(entry) => match entry.value::<T>() {
+                Some(value) => {
+                    let seen = see(value);
+                    self.note_hit(key, entry, now);
+                    Hit::Answer(seen)
+                }
+                None => self.hit_after_all(key, now, see),
+            },
+            Plain::Unclear => self.hit_after_all(key, now, see),
+            Plain::Absent => Hit::Nothing,
+        }
+    }
+
+    #[inline(never)]
+    fn hit_after_all<T: Any, R>(&self, key: KeyRef<'_>, now: Tick, see: impl FnOnce(&T) -> R) -> Hit<R> {
         let looked = self.look_at(
             key,
             now,
@@ -75,7 +95,7 @@ impl Core {
     pub(crate) fn look<T: Any, R>(
         &self,
         key: KeyRef<'_>,
-        will_do: impl FnOnce(Standing) -> bool,
+        will_do: impl Fn(Standing) -> bool,
         see: impl FnOnce(&Entry, &T) -> R,
     ) -> Look<R> {
         let now = Tick::now();
@@ -98,34 +118,33 @@ impl Core {
     }
 
     /// Whether nobody has invalidated the entry, as far as can be known at `now`.
+    #[inline]
     pub(crate) fn is_valid(&self, entry: &Entry, now: Tick) -> bool {
         !self.epochs.covers_entry(entry) && self.coherence.as_ref().is_none_or(|coherence| coherence.trusts(entry, now))
     }
 
-    #[inline]
     pub(super) fn look_at<T: Any, R>(
         &self,
         key: KeyRef<'_>,
         now: Tick,
-        will_do: impl FnOnce(&Entry) -> bool,
+        will_do: impl Fn(&Entry) -> bool,
         see: impl FnOnce(&Entry, &T) -> R,
     ) -> Look<R> {
         let Some(local) = self.local.as_ref().filter(|_| !self.is_closed()) else { return Look::Nothing };
-        let mut ask = Some((will_do, see));
-        let mut look = Look::Nothing;
+        let mut found = None;
         local.visit(key, &mut |entry| {
-            let Some((will_do, see)) = ask.take() else { return };
-            if !will_do(entry) || !self.is_valid(entry, now) {
-                return;
+            if will_do(entry) && self.is_valid(entry, now) {
+                found = Some(entry.clone());
             }
-            look = match entry.value.downcast_ref::<T>() {
-                Some(value) => {
-                    entry.touch(now);
-                    Look::Value(see(entry, value))
-                }
-                None => Look::OtherType { stored: entry.type_name },
-            };
         });
-        look
+        let Some(entry) = found else { return Look::Nothing };
+        // Only now may the user's code run: before, there may have been a lock.
+        match entry.value::<T>() {
+            Some(value) => {
+                entry.touch(now);
+                Look::Value(see(&entry, value))
+            }
+            None => Look::OtherType { stored: entry.type_name() },
+        }
     }
 }

@@ -142,6 +142,7 @@ impl FmCacheManager {
 }
 
 /// Shows the current cache to `see`.
+#[inline(always)]
 pub(crate) fn with_current<R>(see: impl FnOnce(&FmCache) -> R) -> R {
     match Context::scoped_cache() {
         Some(scoped) => see(&scoped),
@@ -150,6 +151,7 @@ pub(crate) fn with_current<R>(see: impl FnOnce(&FmCache) -> R) -> R {
 }
 
 /// Takes a lock only after a second `init`.
+#[inline(always)]
 fn with_global<R>(see: impl FnOnce(&FmCache) -> R) -> R {
     match FIRST.get() {
         None => see(FALLBACK.get_or_init(fallback)),
@@ -161,6 +163,7 @@ fn with_global<R>(see: impl FnOnce(&FmCache) -> R) -> R {
     }
 }
 
+#[cold]
 fn fallback() -> FmCache {
     tracing::warn!(
         prefix = Prefix::FALLBACK,

@@ -37,6 +37,8 @@ pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
 pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, Set, SetMany};
 pub(crate) use context::Context;
+#[cfg(feature = "retry")]
+pub(crate) use context::Surrounded;
 pub(crate) use direct::Chosen;
 #[cfg(feature = "axum")]
 pub(crate) use direct::key as direct_key;
@@ -116,6 +118,7 @@ impl FmCache {
         Self { core }
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Core {
         &self.core
     }
@@ -191,6 +194,7 @@ impl FmCache {
 }
 
 impl Core {
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }

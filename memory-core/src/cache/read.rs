@@ -13,7 +13,7 @@ use super::{
 use crate::{
     backend::{Fetched, Group, RemoteKey, RemoteTier, Stamp},
     codec::{self, Meta},
-    entry::{Entry, Late, Standing},
+    entry::{Late, Standing, Weighed},
     error::{FmError, Kind},
     key::{Key, KeyRef},
     time::{Expiry, FOREVER, Tick},
@@ -38,7 +38,7 @@ impl<T> Found<T> {
 pub(crate) struct Copied<T> {
     pub(crate) value: Arc<T>,
     /// Ready to be kept in memory.
-    pub(crate) entry: Entry,
+    pub(crate) entry: Weighed,
     /// As the store has it, counted from the birth of the value.
     pub(crate) life: Life,
 }
@@ -213,11 +213,11 @@ impl Core {
     }
 
     /// Keeps what was read in memory, unless something has changed since before it was read.
-    pub(super) fn keep_copy(&self, key: &Key, entry: Entry, before: Before) {
+    pub(super) fn keep_copy(&self, key: &Key, entry: Weighed, before: Before) {
         let (Some(local), Some(coherence)) = (&self.local, &self.coherence) else { return };
         self.flights.locked(&key.as_key(), || {
             if coherence.changes() == before.changes && !self.epochs.covers_entry(&entry) {
-                local.insert(key.clone(), Arc::new(entry));
+                local.insert(key.clone(), entry);
             }
         });
     }
@@ -298,7 +298,7 @@ impl Core {
         stored: &Stored,
         tags: &[Arc<str>],
         before: Before,
-    ) -> Entry
+    ) -> Weighed
     where
         T: Send + Sync + 'static,
         X: Face<T>,

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::level_filters::LevelFilter;
+
 use super::{Context, Core, FmCache, FmCacheManager};
 use crate::{
     entry::Entry,
@@ -109,22 +111,39 @@ static OBSERVED: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Provenance {
     outcome: FmOutcome,
-    tier: Option<FmTier>,
-    age: Option<Duration>,
-    left: Option<Duration>,
+    stored: Option<Found>,
+}
+
+/// An entry, as it was found. Moments rather than lengths: those are made only for somebody who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Found {
+    tier: FmTier,
+    born: Tick,
+    expires: Tick,
+    at: Tick,
+}
+
+impl Found {
+    fn age(&self) -> Duration {
+        self.at.since(self.born)
+    }
+
+    fn left(&self) -> Option<Duration> {
+        (self.expires != Tick::NEVER).then(|| self.expires.since(self.at))
+    }
 }
 
 impl Provenance {
     /// An answer that was not stored.
     pub(crate) fn of(outcome: FmOutcome) -> Self {
-        Self { outcome, tier: None, age: None, left: None }
+        Self { outcome, stored: None }
     }
 
     /// What `entry`, found in `tier`, is as an answer at `now`.
+    #[inline]
     pub(crate) fn of_entry(entry: &Entry, tier: FmTier, now: Tick) -> Self {
-        let left = (entry.expires != Tick::NEVER).then(|| entry.expires.since(now));
         let outcome = if now < entry.expires { FmOutcome::Hit } else { FmOutcome::Stale };
-        Self { outcome, tier: Some(tier), age: Some(now.since(entry.born)), left }
+        Self { outcome, stored: Some(Found { tier, born: entry.born(), expires: entry.expires, at: now }) }
     }
 
     /// Whether the answer was past its expiry.
@@ -134,31 +153,59 @@ impl Provenance {
 }
 
 impl Core {
+    /// As [`note`](Self::note), for a fresh entry in memory.
+    #[inline]
+    pub(crate) fn note_hit(&self, key: KeyRef<'_>, entry: &Entry, now: Tick) {
+        self.stats.hit(key.number());
+        if is_observed() {
+            tell(key, Provenance::of_entry(entry, FmTier::Memory, now));
+        }
+    }
+
     /// Counts a call, and tells whoever wants to know.
     #[inline]
     pub(crate) fn note(&self, key: KeyRef<'_>, what: Provenance) {
+        if what.outcome == FmOutcome::Hit {
+            self.stats.hit(key.number());
+        } else {
+            self.count(key, what.outcome);
+        }
+        if what.stored.is_some_and(|found| found.tier == FmTier::Remote) {
+            self.counters(key).remote_hits.add_one();
+        }
+        if is_observed() {
+            tell(key, what);
+        }
+    }
+
+    fn count(&self, key: KeyRef<'_>, outcome: FmOutcome) {
         let counters = self.counters(key);
-        match what.outcome {
-            FmOutcome::Hit => counters.hits.add_one(),
+        match outcome {
             FmOutcome::Stale => counters.stale_hits.add_one(),
             FmOutcome::Coalesced => counters.coalesced.add_one(),
             FmOutcome::Bypassed => counters.bypassed.add_one(),
             FmOutcome::Miss => counters.misses.add_one(),
-            FmOutcome::Computed => {}
-        }
-        if what.tier == Some(FmTier::Remote) {
-            counters.remote_hits.add_one();
-        }
-        if OBSERVED.load(Ordering::Relaxed) || tracing::enabled!(target: "memory_core::call", tracing::Level::TRACE) {
-            tell(key, what);
+            FmOutcome::Hit | FmOutcome::Computed => {}
         }
     }
+}
+
+#[inline(always)]
+fn is_observed() -> bool {
+    OBSERVED.load(Ordering::Relaxed) || LevelFilter::current() == LevelFilter::TRACE && is_traced()
+}
+
+#[cold]
+fn is_traced() -> bool {
+    tracing::enabled!(target: "memory_core::call", tracing::Level::TRACE)
 }
 
 #[cold]
 fn tell(key: KeyRef<'_>, what: Provenance) {
     let function = registry::function(key.number()).map_or_else(String::new, |function| function.id.to_string());
-    let Provenance { outcome, tier, age, left } = what;
+    let Provenance { outcome, stored } = what;
+    let (tier, age) = (stored.map(|found| found.tier), stored.map(|found| found.age()));
+    let left = stored.and_then(|found| found.left());
     tracing::trace!(
         target: "memory_core::call",
         function,

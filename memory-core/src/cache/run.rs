@@ -144,7 +144,7 @@ where
     }
 
     fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
-        Context { run: Some(lead.id()), ..Context::current() }
+        Context { run: Some(lead.id()), ..Context::shared() }
     }
 
     /// Tells everybody that the run was ended.

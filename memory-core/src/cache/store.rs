@@ -8,13 +8,13 @@ use std::{any::type_name, sync::Arc, time::Duration};
 use super::{
     Core, Limits, Topic,
     life::Life,
-    outcome::{Face, Shared, Verdict},
+    outcome::{Face, Verdict},
     read::Copied,
 };
 use crate::{
     backend::{Group, RemoteKey, RemoteTier, RemoteWrite, Removed, Stamp, Weight, Written},
     codec::{Damage, Meta},
-    entry::Entry,
+    entry::{Entry, Weighed},
     error::FmError,
     key::{Key, KeyRef},
     stats::Counters,
@@ -56,7 +56,7 @@ impl Core {
     }
 
     /// An entry for this process.
-    pub(crate) fn entry<T, X>(&self, value: Arc<T>, face: X, life: Life, origin: Origin) -> Entry
+    pub(crate) fn entry<T, X>(&self, value: Arc<T>, face: X, life: Life, origin: Origin) -> Weighed
     where
         T: Send + Sync + 'static,
         X: Face<T>,
@@ -66,25 +66,21 @@ impl Core {
             Some(Weight::Known(weight)) => weight,
             None => 0,
         };
-        let shared: Shared = value;
-        let mut entry = Entry::new(shared, type_name::<T>(), origin.born, life.expiry)
-            .in_groups(origin.groups)
-            .of_use_late(life.late);
+        let mut entry = Entry::new(value, origin.born, life.expiry).in_groups(origin.groups).of_use_late(life.late);
         entry.epoch = origin.epoch.into();
-        entry.weight = weight;
         if let Some(due) = life.due {
             entry = entry.due_at(origin.born.after(due));
         }
         if let Some(moment) = origin.copied {
             entry = entry.copied_at(moment);
         }
+        if let Some(idle) = life.idle {
+            entry = entry.idle_after(idle, Tick::now());
+        }
         if let Some(rests) = origin.rests {
             entry.rest_until(origin.born.after(rests));
         }
-        match life.idle {
-            Some(idle) => entry.idle_after(idle, Tick::now()),
-            None => entry,
-        }
+        Weighed { entry, weight }
     }
 
     /// The groups that a value under `key` with these tags is in, but for everything.
@@ -199,16 +195,17 @@ impl Core {
         }
     }
 
-    fn write_local<T, X>(&self, key: &Key, value: Arc<T>, face: X, life: Life, origin: Origin) -> Arc<Entry>
+    fn write_local<T, X>(&self, key: &Key, value: Arc<T>, face: X, life: Life, origin: Origin) -> Entry
     where
         T: Send + Sync + 'static,
         X: Face<T>,
     {
-        let entry = Arc::new(self.entry(value, face, life, origin));
+        let weighed = self.entry(value, face, life, origin);
+        let entry = weighed.entry.clone();
         self.changed();
         self.flights.invalidate(&key.as_key(), || {
             if let Some(local) = &self.local {
-                local.insert(key.clone(), entry.clone());
+                local.insert(key.clone(), weighed);
             }
         });
         if self.local.is_some() {
@@ -219,12 +216,12 @@ impl Core {
 
     /// Nothing but `entry`, which was written by hand, may be left here under `key`: what was read meanwhile may be what the
     /// store had before.
-    fn insist(&self, key: &Key, entry: &Arc<Entry>) {
+    fn insist(&self, key: &Key, entry: &Entry) {
         self.changed();
         self.flights.invalidate(&key.as_key(), || {
             let Some(local) = &self.local else { return };
             let mut is_another = false;
-            local.visit(key.as_key(), &mut |there| is_another = !Arc::ptr_eq(there, entry));
+            local.visit(key.as_key(), &mut |there| is_another = !there.is(entry));
             if is_another {
                 local.remove(key.as_key());
             }
@@ -240,6 +237,7 @@ impl Core {
 
     /// The origin of a value that is set here and now.
     fn origin_here(&self, groups: Box<[Group]>, is_copy: bool) -> Origin {
+        Tick::notice_paused_time();
         let now = Tick::now();
         let copied = self.coherence.as_ref().filter(|_| is_copy).map(|_| now);
         Origin { born: now, epoch: self.epochs.current(), groups, copied, rests: None }
@@ -293,12 +291,12 @@ impl Core {
     {
         let Copied { value, entry, life } = copied;
         let now = Tick::now();
-        let rests = now.since(entry.born).saturating_add(self.defaults.throttle);
+        let rests = now.since(entry.born()).saturating_add(self.defaults.throttle);
         let groups = entry.groups().into();
-        let origin = Origin { born: entry.born, epoch: 0, groups, copied: None, rests: Some(rests) };
+        let origin = Origin { born: entry.born(), epoch: 0, groups, copied: None, rests: Some(rests) };
         let write = self.remote_write(remote, key, face, &value, life, &origin);
         let Some(Ok(write)) = write else { return };
-        let left = write.life.map(|life| life.saturating_sub(now.since(entry.born)));
+        let left = write.life.map(|life| life.saturating_sub(now.since(entry.born())));
         if let Err(error) = remote.store(&[RemoteWrite { stamp: Some(stamp), life: left, ..write }]).await {
             self.count_error(key.as_key(), "write", &error);
         }

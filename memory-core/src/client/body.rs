@@ -118,7 +118,8 @@ fn utf_32<'a>(bytes: &[u8], number: fn([u8; 4]) -> u32) -> Option<Cow<'a, str>> 
     words.iter().map(|word| char::from_u32(number(*word))).collect::<Option<String>>().map(Cow::Owned)
 }
 
-fn text(bytes: &[u8], content_type: Option<&str>) -> String {
+/// A body as text: by the charset of `content_type`, else UTF-8; what can't be read becomes `U+FFFD`.
+pub(crate) fn text(bytes: &[u8], content_type: Option<&str>) -> String {
     match content_type.and_then(charset) {
         None => String::from_utf8_lossy(bytes).into_owned(),
         // The web reads this label as windows-1252; the original takes it at its word.

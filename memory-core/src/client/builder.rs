@@ -2,9 +2,16 @@
 
 use std::{fmt, time::Duration};
 
-use super::{FmResilientClient, url::BaseUrl};
+use reqwest::{
+    Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+use rustls::pki_types::CertificateDer;
+
+use super::{FmResilientClient, auth, repeat::Repeats, tls, url::BaseUrl};
 use crate::{
     error::{FmError, Kind},
+    retry::RetryBudget,
     time::IntoDuration,
 };
 
@@ -16,7 +23,8 @@ use crate::{
 ///
 /// A timeout of 30 s for each attempt; 3 attempts in all, with waits of 2 s to 10 s between them; 100 connections, 20 of
 /// which are kept open while idle; certificates are verified; answers of up to 10 MiB; a `Retry-After` of up to 300 s is
-/// waited for; no redirects.
+/// waited for; no redirects, no cookies, no proxy; no deadline over all attempts; retries of 20 % of the recent requests at
+/// most, and a reserve of 100.
 ///
 /// # Examples
 ///
@@ -46,33 +54,41 @@ pub struct FmResilientClientBuilder {
 }
 
 /// What a client does, apart from where it sends to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) timeout: Duration,
-    pub(crate) attempts: u32,
-    pub(crate) wait_min: Duration,
-    pub(crate) wait_max: Duration,
-    pub(crate) longest_retry_after: Duration,
+    pub(crate) repeats: Repeats,
     pub(crate) connections: usize,
     pub(crate) idle_connections: usize,
     pub(crate) verify: bool,
     pub(crate) body_limit: u64,
     pub(crate) redirects: usize,
+    pub(crate) deadline_header: Option<HeaderName>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) http2_only: bool,
+    pub(crate) proxy: Option<Url>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(30),
-            attempts: 3,
-            wait_min: Duration::from_secs(2),
-            wait_max: Duration::from_secs(10),
-            longest_retry_after: Duration::from_secs(300),
+            repeats: Repeats::default(),
             connections: 100,
             idle_connections: 20,
             verify: true,
             body_limit: 10 << 20,
             redirects: 0,
+            deadline_header: None,
+            connect_timeout: None,
+            headers: HeaderMap::new(),
+            user_agent: HeaderValue::from_static(concat!("memory-core/", env!("CARGO_PKG_VERSION"))),
+            http2_only: false,
+            proxy: None,
+            certificates: Vec::new(),
         }
     }
 }
@@ -95,30 +111,134 @@ impl FmResilientClientBuilder {
         self.length(timeout, |settings, timeout| settings.timeout = timeout)
     }
 
+    /// How long a request may take in all: attempts, the waits between them and the body. None by default.
+    ///
+    /// A wait that would pass it is not begun: the last error comes at once, with the delay that the upstream asked for
+    /// in it.
+    pub fn deadline(self, deadline: impl IntoDuration) -> Self {
+        self.length(deadline, |settings, deadline| settings.repeats.deadline = Some(deadline))
+    }
+
+    /// Sends how many milliseconds are left for an attempt in this header, so that the upstream can give up as well. By
+    /// default nothing is sent.
+    pub fn deadline_header(mut self, name: impl TryInto<HeaderName>) -> Self {
+        match name.try_into() {
+            Ok(name) => self.settings.deadline_header = Some(name),
+            Err(_) => self.refuse("the name of the deadline's header is no header name"),
+        }
+        self
+    }
+
+    /// How long making a connection may take, within the timeout. By default as long as the timeout.
+    pub fn connect_timeout(self, timeout: impl IntoDuration) -> Self {
+        self.length(timeout, |settings, timeout| settings.connect_timeout = Some(timeout))
+    }
+
+    /// Sends a header with every request, unless the request sets it itself. Its value is never shown.
+    pub fn default_header<K, V>(mut self, name: K, value: V) -> Self
+    where
+        K: TryInto<HeaderName>,
+        V: TryInto<HeaderValue>,
+    {
+        match (name.try_into(), value.try_into()) {
+            (Ok(name), Ok(value)) => self.secret_header(name, value),
+            _ => self.refuse("a default header has characters that no header has"),
+        }
+        self
+    }
+
+    /// Sends `Authorization: Bearer <token>` with every request, unless the request sets its own. Never shown, and never
+    /// sent to another origin.
+    pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
+        match auth::bearer(token.as_ref()) {
+            Some(value) => self.secret_header(AUTHORIZATION, value),
+            None => self.refuse("the bearer token has characters that no header has"),
+        }
+        self
+    }
+
+    /// Sends user and password as basic authentication (RFC 7617) with every request, unless the request sets its own.
+    /// Beats what the base URL says. Never shown, and never sent to another origin.
+    pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+        match auth::basic(user.as_ref(), password.as_ref()) {
+            Some(value) => self.secret_header(AUTHORIZATION, value),
+            None => self.refuse("the user of a basic authentication has a colon or a control character"),
+        }
+        self
+    }
+
+    /// What the client calls itself. `memory-core/<version>` by default.
+    pub fn user_agent(mut self, name: impl TryInto<HeaderValue>) -> Self {
+        match name.try_into() {
+            Ok(name) => self.settings.user_agent = name,
+            Err(_) => self.refuse("the user agent has characters that no header has"),
+        }
+        self
+    }
+
+    /// Speaks nothing but HTTP/2, also without TLS (prior knowledge, RFC 9113 §3.3). By default an upstream behind TLS
+    /// chooses between HTTP/2 and HTTP/1.1, and any other one is spoken to in HTTP/1.1.
+    pub fn http2_prior_knowledge(mut self) -> Self {
+        self.settings.http2_only = true;
+        self
+    }
+
+    /// Sends all requests through this HTTP proxy: `http://` or `https://`, with user and password where it asks for
+    /// them. None by default; those of the environment are not used.
+    pub fn proxy(mut self, url: impl AsRef<str>) -> Self {
+        match Url::parse(url.as_ref()) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => self.settings.proxy = Some(url),
+            // The parser's error is not passed on: the text may hold credentials.
+            _ => self.refuse("the proxy is no `http://` or `https://` URL"),
+        }
+        self
+    }
+
+    /// Trusts these certificates as well, as a private authority needs: a PEM file with any number of them, or a DER file
+    /// with one.
+    pub fn add_root_certificate(mut self, file: impl AsRef<[u8]>) -> Self {
+        match tls::certificates(file.as_ref()) {
+            Some(found) => self.settings.certificates.extend(found),
+            None => self.refuse("a root certificate is neither PEM nor DER"),
+        }
+        self
+    }
+
     /// How many times a request is sent at most, the first time included; 0 counts as 1. 3 by default.
     ///
-    /// Only GET, HEAD, PUT, DELETE and OPTIONS are sent again, and requests with an idempotency key.
+    /// Only GET, HEAD, PUT, DELETE and OPTIONS are sent again, requests with an idempotency key, and those that never left
+    /// because no connection was made.
     pub fn retry_attempts(mut self, attempts: u32) -> Self {
-        self.settings.attempts = attempts.max(1);
+        self.settings.repeats.attempts = attempts.max(1);
         self
     }
 
     /// The shortest wait between attempts; beats [`retry_wait_max`](Self::retry_wait_max). 2 s by default.
     pub fn retry_wait_min(self, wait: impl IntoDuration) -> Self {
-        self.length(wait, |settings, wait| settings.wait_min = wait)
+        self.length(wait, |settings, wait| settings.repeats.wait_min = wait)
     }
 
     /// The longest wait between attempts. 10 s by default.
     pub fn retry_wait_max(self, wait: impl IntoDuration) -> Self {
-        self.length(wait, |settings, wait| settings.wait_max = wait)
+        self.length(wait, |settings, wait| settings.repeats.wait_max = wait)
+    }
+
+    /// What the retries are paid from. By default each client has a [`RetryBudget`] of its own: retries of 20 % of the
+    /// recent requests, and a reserve of 100; clones of a budget are one.
+    pub fn retry_budget(mut self, budget: impl Into<RetryBudget>) -> Self {
+        self.settings.repeats.budget = Some(budget.into());
+        self
     }
 
     /// The longest `Retry-After` that is waited for; beyond it the error comes at once. 300 s by default.
     pub fn max_retry_after(self, wait: impl IntoDuration) -> Self {
-        self.length(wait, |settings, wait| settings.longest_retry_after = wait)
+        self.length(wait, |settings, wait| settings.repeats.longest_retry_after = wait)
     }
 
     /// How many requests are under way at once; the others wait their turn, within their timeout. 100 by default.
+    ///
+    /// That bounds the connections that are in use. One that was used a moment ago may still be on its way back when the
+    /// next request opens another one, so that for a moment there are more of them.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.connections = connections;
         self
@@ -168,6 +288,15 @@ impl FmResilientClientBuilder {
         FmResilientClient::open(BaseUrl::parse(&self.base_url)?, self.settings)
     }
 
+    fn secret_header(&mut self, name: HeaderName, mut value: HeaderValue) {
+        value.set_sensitive(true);
+        self.settings.headers.insert(name, value);
+    }
+
+    fn refuse(&mut self, why: &'static str) {
+        self.refused.get_or_insert_with(|| FmError::new(Kind::Config, why));
+    }
+
     fn length(mut self, length: impl IntoDuration, set: impl FnOnce(&mut Settings, Duration)) -> Self {
         match length.into_duration() {
             Ok(length) => set(&mut self.settings, length),
@@ -177,9 +306,16 @@ impl FmResilientClientBuilder {
     }
 }
 
-/// The base URL is left out, for it may hold credentials.
+/// Base URL, proxy and headers are left out, for they may hold credentials.
 impl fmt::Debug for FmResilientClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FmResilientClientBuilder").field("settings", &self.settings).finish_non_exhaustive()
+        let Settings { timeout, repeats, connections, verify, body_limit, .. } = &self.settings;
+        f.debug_struct("FmResilientClientBuilder")
+            .field("timeout", timeout)
+            .field("repeats", repeats)
+            .field("connections", connections)
+            .field("verify", verify)
+            .field("body_limit", body_limit)
+            .finish_non_exhaustive()
     }
 }

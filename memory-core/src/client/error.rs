@@ -122,6 +122,24 @@ impl FmClientError {
         }
     }
 
+    /// The upstream has surely not seen the request: no connection was made, so that any method may be sent again.
+    pub(crate) fn never_left(&self) -> bool {
+        matches!(self, Self::Request(failure) if failure.inner.cause.as_ref().is_some_and(Cause::never_left))
+    }
+
+    /// What failed, as events name it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::InvalidPath(_) | Self::InvalidRequest(_) => "invalid",
+            Self::Status(_) => "status",
+            Self::Request(_) if self.is_timeout() => "timeout",
+            Self::Request(_) => "network",
+            Self::TooLarge(_) => "too_large",
+            Self::Decode(_) => "undecodable",
+        }
+    }
+
     fn failure(&self) -> Option<&FmFailure> {
         match self {
             Self::Closed | Self::InvalidPath(_) | Self::InvalidRequest(_) => None,
@@ -213,6 +231,14 @@ impl Cause {
         }
     }
 
+    /// The one cause of input and output is that no connection became free.
+    fn never_left(&self) -> bool {
+        match self {
+            Self::Http(error) => error.is_connect(),
+            Self::Io(_) => true,
+        }
+    }
+
     fn as_error(&self) -> &(dyn Error + 'static) {
         match self {
             Self::Http(error) => error,
@@ -260,6 +286,10 @@ impl Retryable for FmClientError {
 impl Known for FmClientError {
     fn verdict(&self) -> Option<bool> {
         Some(self.is_retryable())
+    }
+
+    fn delay(&self) -> Option<Duration> {
+        self.retry_after()
     }
 }
 

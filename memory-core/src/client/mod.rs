@@ -1,13 +1,18 @@
 //! `FmResilientClient`: HTTP to one upstream, with retries, limits and manners.
 
+mod auth;
 mod body;
 mod builder;
 mod error;
 mod http_error;
+mod layer;
 mod query;
+mod repeat;
 mod request;
+mod response;
 mod retry_after;
 mod send;
+mod stats;
 mod tls;
 mod transport;
 mod url;
@@ -25,16 +30,19 @@ pub use self::{
     builder::FmResilientClientBuilder,
     error::{FmClientError, FmFailure},
     http_error::FmHttpError,
+    layer::{FmRetryLayer, FmRetryService},
     request::{FmJsonFuture, FmJsonRequest, FmRawRequest},
+    response::{FmAnswer, FmResponse},
+    stats::FmClientStats,
 };
-use self::{builder::Settings, transport::Transport, url::BaseUrl};
+use self::{builder::Settings, stats::Counters, transport::Transport, url::BaseUrl};
 use crate::error::FmError;
 
 /// An HTTP client for one upstream.
 ///
 /// Paths are joined to its base URL and can't leave it. An attempt that fails for now (network, timeout, 5xx) is repeated
-/// where repeating is harmless: GET, HEAD, PUT, DELETE, OPTIONS, and requests with an idempotency key; a POST is sent
-/// once. `Retry-After` is obeyed. Answers are cut at a limit, redirects to anywhere else are not followed, and no error
+/// where repeating is harmless: GET, HEAD, PUT, DELETE, OPTIONS, requests with an idempotency key, and those that never
+/// left because no connection was made; a POST is sent once, and so is a body that can't be had twice. `Retry-After` is obeyed. Answers are cut at a limit, redirects to anywhere else are not followed, and no error
 /// shows a query string, a credential or a body.
 ///
 /// Cloning is one reference count, and the clones share their connections; the last one dropped closes them. Fits a
@@ -61,10 +69,13 @@ pub struct FmResilientClient {
     shared: Arc<Shared>,
 }
 
+const NO_METHOD: &str = "its method is no HTTP method";
+
 /// What all clones of a client share.
 pub(crate) struct Shared {
     base: BaseUrl,
     settings: Settings,
+    counters: Counters,
     /// `None` while the client is closed.
     transport: RwLock<Option<Arc<Transport>>>,
 }
@@ -118,7 +129,8 @@ impl FmResilientClient {
     }
 
     /// Closes the client and its clones: idle connections end, later calls are [`FmClientError::Closed`], and so are
-    /// calls that wait for their next attempt. Attempts under way may finish. Closing twice does nothing.
+    /// calls that wait for their next attempt or for a connection. Attempts under way may finish;
+    /// [`aclose_gracefully`](Self::aclose_gracefully) waits for them. Closing twice does nothing.
     ///
     /// # Examples
     ///
@@ -133,7 +145,44 @@ impl FmResilientClient {
     /// # }
     /// ```
     pub async fn aclose(&self) {
-        self.shared.transport.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.shared.close();
+    }
+
+    /// As [`aclose`](Self::aclose), and waits until the attempts under way have ended and their answers are read or
+    /// dropped. It takes as long as their timeouts at most.
+    ///
+    /// # Cancel safety
+    ///
+    /// The client is closed with the first poll; dropping the future ends the waiting alone.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use memory_core::FmResilientClient;
+    /// # async fn example(upstream: FmResilientClient) {
+    /// upstream.aclose_gracefully().await;
+    /// assert_eq!(upstream.stats().under_way, 0);
+    /// # }
+    /// ```
+    pub async fn aclose_gracefully(&self) {
+        if let Some(transport) = self.shared.close() {
+            transport.gone().await;
+        }
+    }
+
+    /// What the client and its clones have done so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use memory_core::{FmError, FmResilientClient};
+    /// # fn main() -> Result<(), FmError> {
+    /// assert_eq!(FmResilientClient::new("http://api.example.com:8080")?.stats().attempts, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stats(&self) -> FmClientStats {
+        self.shared.counters.snapshot()
     }
 
     /// GET, the answer decoded as `T`.
@@ -177,6 +226,29 @@ impl FmResilientClient {
     /// ```
     pub fn get_raw(&self, path: impl AsRef<str>) -> FmRawRequest {
         FmRawRequest::new(&self.shared, Method::GET, path.as_ref())
+    }
+
+    /// Any method, given by name or as a [`Method`], the answer as it comes; add a body with [`json`](FmRawRequest::json),
+    /// [`form`](FmRawRequest::form) or [`body`](FmRawRequest::body).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_raw`](Self::get_raw); a method that is no HTTP token is refused when the request is awaited.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use memory_core::{FmClientError, FmResilientClient};
+    /// # async fn example(upstream: FmResilientClient) -> Result<(), FmClientError> {
+    /// let answer = upstream.request_raw("POST", "notes").body("plain text").idempotent().text().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn request_raw(&self, method: impl TryInto<Method>, path: impl AsRef<str>) -> FmRawRequest {
+        match method.try_into() {
+            Ok(method) => FmRawRequest::new(&self.shared, method, path.as_ref()),
+            Err(_) => FmRawRequest::new(&self.shared, Method::GET, path.as_ref()).with_mistake(NO_METHOD),
+        }
     }
 
     /// POST of `body` as JSON, the answer decoded as `T`. Sent once, unless it has an
@@ -278,13 +350,13 @@ impl FmResilientClient {
     ) -> FmJsonRequest<T> {
         match method.try_into() {
             Ok(method) => FmJsonRequest::new(&self.shared, method, path.as_ref()),
-            Err(_) => FmJsonRequest::new(&self.shared, Method::GET, path.as_ref())
-                .with_mistake("its method is no HTTP method"),
+            Err(_) => FmJsonRequest::new(&self.shared, Method::GET, path.as_ref()).with_mistake(NO_METHOD),
         }
     }
 
-    pub(crate) fn open(base: BaseUrl, settings: Settings) -> Result<Self, FmError> {
-        let shared = Shared { base, settings, transport: RwLock::new(None) };
+    pub(crate) fn open(base: BaseUrl, mut settings: Settings) -> Result<Self, FmError> {
+        settings.repeats.budget.get_or_insert_default();
+        let shared = Shared { base, settings, counters: Counters::default(), transport: RwLock::new(None) };
         let transport = shared.open()?;
         *shared.transport.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(transport));
         Ok(Self { shared: Arc::new(shared) })
@@ -294,6 +366,11 @@ impl FmResilientClient {
 impl Shared {
     fn open(&self) -> Result<Transport, FmError> {
         Transport::open(&self.settings, self.base.is_secure())
+    }
+
+    fn close(&self) -> Option<Arc<Transport>> {
+        let transport = self.transport.write().unwrap_or_else(PoisonError::into_inner).take();
+        transport.inspect(|transport| transport.close())
     }
 
     /// The open transport; asked before every attempt, so that closing ends the calls that wait.

@@ -12,19 +12,20 @@ use std::{
 
 use bytes::Bytes;
 use reqwest::{
-    Method,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    Body, Method,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Shared,
+    Shared, auth,
     body::{self, FmBody},
     error::FmClientError,
     http_error::FmHttpError,
-    query, send,
-    transport::{Answer, Outgoing},
-    url,
+    query,
+    response::{FmAnswer, FmResponse, Whole, sealed::Read},
+    send::{self, Outgoing},
+    tls, url,
 };
 use crate::time::IntoDuration;
 
@@ -58,7 +59,9 @@ pub struct FmJsonRequest<T> {
 
 /// A request whose answer is taken as it comes; sent when it is awaited.
 ///
-/// Made by [`get_raw`](super::FmResilientClient::get_raw). The error is an [`FmClientError`].
+/// Made by [`get_raw`](super::FmResilientClient::get_raw) and [`request_raw`](super::FmResilientClient::request_raw). The
+/// answer is an [`FmBody`], or what [`text`](Self::text), [`bytes`](Self::bytes) and [`stream`](Self::stream) say. The
+/// error is an [`FmClientError`].
 ///
 /// # Cancel safety
 ///
@@ -73,8 +76,9 @@ pub struct FmJsonRequest<T> {
 /// # }
 /// ```
 #[must_use = "a request is sent when it is awaited"]
-pub struct FmRawRequest {
+pub struct FmRawRequest<A = FmBody> {
     draft: Draft,
+    answer: PhantomData<fn() -> A>,
 }
 
 /// A request as far as it is built; the first mistake is kept and reported instead of sending.
@@ -84,8 +88,9 @@ struct Draft {
     path: String,
     query: String,
     headers: HeaderMap,
-    body: Option<Bytes>,
+    body: Option<Body>,
     timeout: Duration,
+    deadline: Option<Duration>,
     mistake: Option<FmClientError>,
 }
 
@@ -121,9 +126,49 @@ macro_rules! steps {
             self
         }
 
+        /// Makes up an [`idempotency_key`](Self::idempotency_key), unless there is one: a random UUID, the same for all
+        /// attempts of this call.
+        pub fn idempotent(mut self) -> Self {
+            self.draft.idempotent();
+            self
+        }
+
+        /// How long all attempts, the waits between them and the body may take together, instead of the client's deadline:
+        /// seconds or a [`Duration`].
+        pub fn deadline(mut self, deadline: impl IntoDuration) -> Self {
+            self.draft.deadline(deadline);
+            self
+        }
+
+        /// Sends `Authorization: Bearer <token>`, instead of what the client sends.
+        pub fn bearer_auth(mut self, token: impl AsRef<str>) -> Self {
+            self.draft.authorization(auth::bearer(token.as_ref()));
+            self
+        }
+
+        /// Sends user and password as basic authentication (RFC 7617), instead of what the client sends.
+        pub fn basic_auth(mut self, user: impl AsRef<str>, password: impl AsRef<str>) -> Self {
+            self.draft.authorization(auth::basic(user.as_ref(), password.as_ref()));
+            self
+        }
+
         /// Sends `body` as JSON.
         pub fn json(mut self, body: impl Serialize) -> Self {
             self.draft.json(&body);
+            self
+        }
+
+        /// Sends `fields` as a form (`application/x-www-form-urlencoded`): a map, a struct or a list of pairs, as
+        /// [`query`](Self::query) takes them.
+        pub fn form(mut self, fields: impl Serialize) -> Self {
+            self.draft.form(&fields);
+            self
+        }
+
+        /// Sends `body`: text, bytes, or a stream (`reqwest::Body::wrap_stream`). Its type is said by a header
+        /// `content-type`, if at all. A stream can't be had twice, so a request with one is sent once.
+        pub fn body(mut self, body: impl Into<Body>) -> Self {
+            self.draft.body = Some(body.into());
             self
         }
     };
@@ -144,10 +189,37 @@ impl<T> FmJsonRequest<T> {
 
 impl FmRawRequest {
     pub(crate) fn new(shared: &Arc<Shared>, method: Method, path: &str) -> Self {
-        Self { draft: Draft::new(shared, method, path) }
+        Self { draft: Draft::new(shared, method, path), answer: PhantomData }
     }
 
+    pub(crate) fn with_mistake(mut self, why: &'static str) -> Self {
+        self.draft.mistake(why);
+        self
+    }
+}
+
+impl<A> FmRawRequest<A> {
     steps!();
+
+    /// Takes the answer as text, also where it is JSON: by the `charset` of its content type, else as UTF-8.
+    pub fn text(self) -> FmRawRequest<String> {
+        self.answered()
+    }
+
+    /// Takes the answer as bytes, decompressed and not looked into.
+    pub fn bytes(self) -> FmRawRequest<Bytes> {
+        self.answered()
+    }
+
+    /// Takes the answer as soon as its headers are there; the body is read from the [`FmResponse`], under the limit of the
+    /// client and within the timeout of the attempt. What fails after the headers is not sent again.
+    pub fn stream(self) -> FmRawRequest<FmResponse> {
+        self.answered()
+    }
+
+    fn answered<B>(self) -> FmRawRequest<B> {
+        FmRawRequest { draft: self.draft, answer: PhantomData }
+    }
 }
 
 /// What awaiting an [`FmJsonRequest`] does.
@@ -157,7 +229,7 @@ pub struct FmJsonFuture<T> {
     answer: PhantomData<fn() -> T>,
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<(Answer, String), FmClientError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Whole, FmClientError>> + Send>>;
 
 // Only the sending is boxed: a box around the decoding as well would ask that `T` be `'static`.
 impl<T: DeserializeOwned> IntoFuture for FmJsonRequest<T> {
@@ -174,23 +246,19 @@ impl<T: DeserializeOwned> Future for FmJsonFuture<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.sending.as_mut().poll(context).map(|sent| {
-            let (answer, target) = sent?;
+            let answer = sent?;
             let decoded = body::decode(&answer.body, answer.content_type.as_deref());
-            Ok(decoded.map_err(|unfit| FmClientError::undecodable(&target, unfit))?)
+            Ok(decoded.map_err(|unfit| FmClientError::undecodable(&answer.target, unfit))?)
         })
     }
 }
 
-impl IntoFuture for FmRawRequest {
-    type Output = Result<FmBody, FmClientError>;
+impl<A: FmAnswer> IntoFuture for FmRawRequest<A> {
+    type Output = Result<A, FmClientError>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let (answer, target) = self.draft.send().await?;
-            FmBody::sniff(&answer.body, answer.content_type.as_deref())
-                .map_err(|unfit| FmClientError::undecodable(&target, unfit))
-        })
+        Box::pin(self.draft.send())
     }
 }
 
@@ -201,9 +269,10 @@ impl Draft {
             method,
             path: path.to_owned(),
             query: String::new(),
-            headers: HeaderMap::new(),
+            headers: shared.settings.headers.clone(),
             body: None,
             timeout: shared.settings.timeout,
+            deadline: shared.settings.repeats.deadline,
             mistake: None,
         }
     }
@@ -238,20 +307,52 @@ impl Draft {
         }
     }
 
+    fn deadline(&mut self, deadline: impl IntoDuration) {
+        match deadline.into_duration() {
+            Ok(deadline) => self.deadline = Some(deadline),
+            Err(_) => self.mistake("its deadline is negative or no number"),
+        }
+    }
+
+    fn authorization(&mut self, value: Option<HeaderValue>) {
+        match value {
+            Some(value) => self.header(AUTHORIZATION, value),
+            None => self.mistake("its credentials have characters that can't be sent"),
+        }
+    }
+
+    fn idempotent(&mut self) {
+        if self.headers.contains_key(&IDEMPOTENCY_KEY) {
+            return;
+        }
+        match tls::unique_key() {
+            Some(key) => self.header(&IDEMPOTENCY_KEY, key),
+            None => self.mistake("there are no random numbers for its idempotency key"),
+        }
+    }
+
     fn json(&mut self, body: &impl Serialize) {
         match serde_json::to_vec(body) {
-            Ok(bytes) => {
-                self.body = Some(bytes.into());
-                self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-            }
+            Ok(bytes) => self.typed_body(bytes, "application/json"),
             Err(_) => self.mistake("its body can't be written as JSON"),
         }
     }
 
-    async fn send(self) -> Result<(Answer, String), FmClientError> {
+    fn form(&mut self, fields: &impl Serialize) {
+        match query::encode(fields) {
+            Ok(text) => self.typed_body(text, "application/x-www-form-urlencoded"),
+            Err(_) => self.mistake("its form is no map, struct or list of pairs of scalars"),
+        }
+    }
+
+    fn typed_body(&mut self, body: impl Into<Body>, content_type: &'static str) {
+        self.body = Some(body.into());
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(content_type));
+    }
+
+    async fn send<A: Read>(self) -> Result<A, FmClientError> {
         let (shared, outgoing) = self.finish()?;
-        let target = outgoing.target.clone();
-        Ok((send::send(&shared, outgoing).await?, target))
+        send::send(&shared, outgoing).await
     }
 
     fn finish(self) -> Result<(Arc<Shared>, Outgoing), FmClientError> {
@@ -264,15 +365,15 @@ impl Draft {
             append(&mut query, &self.query);
             url.set_query(Some(&query));
         }
-        let target = format!("{} {}", self.method, url::shown(&url));
-        let outgoing = Outgoing {
-            method: self.method,
-            url,
-            headers: self.headers,
-            body: self.body,
-            timeout: self.timeout,
-            target,
-        };
+        let target = Arc::from(format!("{} {}", self.method, url::shown(&url)));
+        let http = self.shared.transport()?;
+        // Credentials of the base URL are made a header here; one that is set already goes before them.
+        let mut request = http.http().request(self.method, url).headers(self.headers);
+        if let Some(body) = self.body {
+            request = request.body(body);
+        }
+        let request = request.build().map_err(|error| FmClientError::transport(&target, error))?;
+        let outgoing = Outgoing { request, timeout: self.timeout, deadline: self.deadline, target };
         Ok((self.shared, outgoing))
     }
 }
@@ -304,7 +405,7 @@ impl<T> fmt::Debug for FmJsonFuture<T> {
     }
 }
 
-impl fmt::Debug for FmRawRequest {
+impl<A> fmt::Debug for FmRawRequest<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FmRawRequest").field(&self.draft).finish()
     }

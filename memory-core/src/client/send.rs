@@ -1,61 +1,94 @@
 //! The attempt loop: what is sent again, and when.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use reqwest::{Method, header::HeaderMap};
+use reqwest::Request;
+use tokio::time::Instant;
 
 use super::{
     Shared,
-    builder::Settings,
     error::FmClientError,
-    request::IDEMPOTENCY_KEY,
-    transport::{Answer, Outgoing},
+    repeat::{Repeats, is_harmless},
+    response::sealed::Read,
+    stats::{UnderWay, Watch},
+    transport::Limits,
 };
-use crate::retry::{Attempts, Jitter, Plan, exponential_backoff, pause, stop_after_retries};
+use crate::retry::{Attempts, pause};
+
+/// A request as it goes out, as often as needed.
+pub(crate) struct Outgoing {
+    /// Sent once, if its body can't be had twice.
+    pub(crate) request: Request,
+    /// How long each attempt may take.
+    pub(crate) timeout: Duration,
+    /// How long all of them may.
+    pub(crate) deadline: Option<Duration>,
+    /// Method and URL as errors show them.
+    pub(crate) target: Arc<str>,
+}
 
 /// Sends until there is an answer, an error that stays, or no attempt left.
-pub(crate) async fn send(shared: &Shared, outgoing: Outgoing) -> Result<Answer, FmClientError> {
-    let mut attempts = plan(&shared.settings).begin();
+pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result<A, FmClientError> {
+    let target = Arc::clone(&outgoing.target);
+    let watch = Watch::begin(&shared.counters, &target);
+    let ended = attempts(shared, outgoing, &watch).await;
+    watch.end(ended.is_ok());
+    ended
+}
+
+async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_>) -> Result<A, FmClientError> {
+    let repeats = Repeats { deadline: outgoing.deadline, ..shared.settings.repeats.clone() };
+    let mut attempts = repeats.begin(Some(outgoing.timeout));
+    let mut request = outgoing.request;
+    let harmless = is_harmless(&request);
     loop {
-        let error = match shared.transport()?.exchange(&outgoing).await {
+        let copy = request.try_clone();
+        let error = match attempt(shared, request, &outgoing.target, &attempts, watch).await {
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
         attempts.count();
-        let wait = match next_wait(&mut attempts, &error, shared.settings.longest_retry_after) {
-            Some(wait) if may_repeat(&outgoing.method, &outgoing.headers) => wait,
-            _ => return Err(error),
+        if !error.is_retryable() {
+            return Err(error);
+        }
+        let next = match copy {
+            None => Err("body"),
+            Some(_) if !harmless && !error.never_left() => Err("method"),
+            Some(copy) => Repeats::after(&mut attempts, error.retry_after()).map(|wait| (copy, wait)),
         };
-        tracing::debug!(attempt = attempts.made(), ?wait, %error, "trying again");
-        pause(wait).await;
+        match next {
+            Ok((copy, wait)) => {
+                watch.waits(attempts.made(), wait, Some(&error));
+                pause(wait).await;
+                request = copy;
+            }
+            Err(why) => {
+                watch.refuses(why, Some(&error));
+                return Err(error);
+            }
+        }
     }
 }
 
-fn plan(settings: &Settings) -> Plan {
-    Plan {
-        stop: stop_after_retries(settings.attempts),
-        wait: exponential_backoff().min(settings.wait_min).max(settings.wait_max),
-        jitter: Jitter::None,
-        deadline: None,
-        attempt_timeout: None,
-        seed: None,
-    }
-}
-
-/// How long to wait before the next attempt; `None`: there is none. The upstream's own word goes before the backoff.
-fn next_wait(attempts: &mut Attempts, error: &FmClientError, longest: Duration) -> Option<Duration> {
-    if !error.is_retryable() {
-        return None;
-    }
-    let backoff = attempts.next_wait()?;
-    match error.retry_after() {
-        Some(wait) => (wait <= longest).then_some(wait),
-        None => Some(backoff),
-    }
-}
-
-/// Sent twice, these have the effect of sent once.
-fn may_repeat(method: &Method, headers: &HeaderMap) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS)
-        || headers.contains_key(&IDEMPOTENCY_KEY)
+async fn attempt<A: Read>(
+    shared: &Shared,
+    request: Request,
+    target: &Arc<str>,
+    attempts: &Attempts,
+    watch: &Watch<'_>,
+) -> Result<A, FmClientError> {
+    let started = Instant::now();
+    let timeout = attempts.limit().map_or(Duration::MAX, |(timeout, _)| timeout);
+    let transport = shared.transport()?;
+    watch.sends(attempts.made() + 1);
+    let under_way = UnderWay::begin(watch);
+    let limits = Limits { timeout, settings: &shared.settings };
+    let ended = match transport.exchange(request, target, limits).await {
+        Ok(response) => A::read(response).await,
+        Err(error) => Err(error),
+    };
+    let error = ended.as_ref().err();
+    let status = error.and_then(FmClientError::status).map(|status| status.as_u16());
+    under_way.is_over(attempts.made() + 1, started.elapsed(), error.map_or("answer", FmClientError::name), status);
+    ended
 }

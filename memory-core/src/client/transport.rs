@@ -1,116 +1,116 @@
-//! One attempt over the network: connection limit, timeout, status, and a body no longer than allowed.
+//! One attempt over the network: connection limit, timeout, status.
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{
-    Client, Method, Response, Url,
-    header::{CONTENT_TYPE, HeaderMap},
-    redirect,
-};
+use reqwest::{Client, Proxy, Request, Response, redirect};
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::Instant,
 };
 
-use super::{
-    builder::Settings,
-    error::FmClientError,
-    retry_after,
-    tls::{self, Trust},
-};
+use super::{builder::Settings, error::FmClientError, response::FmResponse, retry_after, tls};
 use crate::error::{FmError, Kind};
 
 /// An open client: connections, and turns to use them.
 pub(crate) struct Transport {
     http: Client,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     body_limit: u64,
+    /// Goes when the last attempt has gone.
+    alive: watch::Sender<()>,
 }
 
-/// A request as it goes out, as often as needed.
-pub(crate) struct Outgoing {
-    pub(crate) method: Method,
-    pub(crate) url: Url,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Option<bytes::Bytes>,
+/// How long an attempt may take, and how the upstream is told.
+pub(crate) struct Limits<'a> {
     pub(crate) timeout: Duration,
-    /// Method and URL as errors show them.
-    pub(crate) target: String,
-}
-
-/// A complete answer of status 2xx.
-pub(crate) struct Answer {
-    pub(crate) body: Vec<u8>,
-    pub(crate) content_type: Option<String>,
+    pub(crate) settings: &'a Settings,
 }
 
 impl Transport {
     /// Opens nothing yet: connections are made when they are needed.
     pub(crate) fn open(settings: &Settings, is_secure: bool) -> Result<Self, FmError> {
-        let trust = match (is_secure, settings.verify) {
-            (false, _) => Trust::Nobody,
-            (true, true) => Trust::Platform,
-            (true, false) => Trust::Anybody,
-        };
-        let tls =
-            tls::config(trust).map_err(|error| FmError::with_source(Kind::Config, "TLS could not be set up", error))?;
-        let http = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("memory-core/", env!("CARGO_PKG_VERSION")))
-            .pool_max_idle_per_host(settings.idle_connections)
-            .redirect(redirects(settings.redirects))
-            .referer(false)
-            .no_proxy()
-            .build()
-            .map_err(|error| FmError::with_source(Kind::Config, "the HTTP client could not be set up", error))?;
-        let turns = Semaphore::new(settings.connections.min(Semaphore::MAX_PERMITS));
-        Ok(Self { http, turns, body_limit: settings.body_limit })
+        let turns = settings.connections.min(Semaphore::MAX_PERMITS);
+        Ok(Self {
+            http: http(settings, is_secure)?,
+            turns: Arc::new(Semaphore::new(turns)),
+            body_limit: settings.body_limit,
+            alive: watch::Sender::new(()),
+        })
     }
 
-    /// Sends once and reads the whole answer.
-    pub(crate) async fn exchange(&self, outgoing: &Outgoing) -> Result<Answer, FmClientError> {
+    pub(crate) fn http(&self) -> &Client {
+        &self.http
+    }
+
+    pub(crate) fn body_limit(&self) -> u64 {
+        self.body_limit
+    }
+
+    /// No attempt begins any more.
+    pub(crate) fn close(&self) {
+        self.turns.close();
+    }
+
+    /// Waits for the attempts under way and the answers that are still read.
+    pub(crate) async fn gone(self: Arc<Self>) {
+        let mut alive = self.alive.subscribe();
+        drop(self);
+        while alive.changed().await.is_ok() {}
+    }
+
+    /// Sends once, up to the headers of the answer.
+    pub(crate) async fn exchange(
+        self: Arc<Self>,
+        mut request: Request,
+        target: &Arc<str>,
+        limits: Limits<'_>,
+    ) -> Result<FmResponse, FmClientError> {
         let started = Instant::now();
-        let _turn = self.turn(outgoing).await?;
-        let left = outgoing.timeout.saturating_sub(started.elapsed());
-        let mut request = self
-            .http
-            .request(outgoing.method.clone(), outgoing.url.clone())
-            .headers(outgoing.headers.clone())
-            .timeout(left);
-        if let Some(body) = &outgoing.body {
-            request = request.body(body.clone());
+        let turn = self.turn(target, limits.timeout).await?;
+        let left = limits.timeout.saturating_sub(started.elapsed());
+        *request.timeout_mut() = Some(left);
+        if let Some(name) = &limits.settings.deadline_header {
+            // Saturates: no upstream counts that far.
+            let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            request.headers_mut().insert(name, millis.into());
         }
-        let response = request.send().await.map_err(|error| FmClientError::transport(&outgoing.target, error))?;
+        let response = self.http.execute(request).await.map_err(|error| FmClientError::transport(target, error))?;
         if !response.status().is_success() {
-            return Err(refusal(&outgoing.target, response));
+            return Err(refusal(target, response));
         }
-        self.read(&outgoing.target, response).await
+        FmResponse::new(response, target, turn, self)
     }
 
-    async fn turn(&self, outgoing: &Outgoing) -> Result<SemaphorePermit<'_>, FmClientError> {
-        match tokio::time::timeout(outgoing.timeout, self.turns.acquire()).await {
+    async fn turn(&self, target: &str, timeout: Duration) -> Result<OwnedSemaphorePermit, FmClientError> {
+        match tokio::time::timeout(timeout, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             Ok(Err(_)) => Err(FmClientError::Closed),
-            Err(_) => Err(FmClientError::no_connection(&outgoing.target)),
+            Err(_) => Err(FmClientError::no_connection(target)),
         }
     }
+}
 
-    async fn read(&self, target: &str, mut response: Response) -> Result<Answer, FmClientError> {
-        let too_large = || FmClientError::too_large(target, self.body_limit);
-        if response.content_length().is_some_and(|length| length > self.body_limit) {
-            return Err(too_large());
-        }
-        let content_type =
-            response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| FmClientError::transport(target, error))? {
-            if (body.len() as u64).saturating_add(chunk.len() as u64) > self.body_limit {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Answer { body, content_type })
+fn http(settings: &Settings, is_secure: bool) -> Result<Client, FmError> {
+    let tls = tls::config(settings, is_secure)
+        .map_err(|error| FmError::with_source(Kind::Config, "TLS could not be set up", error))?;
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls)
+        .user_agent(settings.user_agent.clone())
+        .pool_max_idle_per_host(settings.idle_connections.min(settings.connections))
+        .redirect(redirects(settings.redirects))
+        .referer(false)
+        .no_proxy();
+    if let Some(proxy) = &settings.proxy {
+        builder =
+            builder.proxy(Proxy::all(proxy.clone()).map_err(|_| FmError::new(Kind::Config, "the proxy is refused"))?);
     }
+    if let Some(timeout) = settings.connect_timeout {
+        builder = builder.connect_timeout(timeout);
+    }
+    if settings.http2_only {
+        builder = builder.http2_prior_knowledge();
+    }
+    builder.build().map_err(|error| FmError::with_source(Kind::Config, "the HTTP client could not be set up", error))
 }
 
 fn refusal(target: &str, response: Response) -> FmClientError {

@@ -8,10 +8,12 @@ mod cache_key;
 mod encode;
 mod escape;
 mod hash;
-#[cfg(feature = "memory")]
+#[cfg(feature = "moka")]
 mod hasher;
 pub(crate) mod registry;
 mod render;
+#[cfg(feature = "memory")]
+mod stored;
 mod wire;
 mod words;
 
@@ -19,8 +21,10 @@ use std::{fmt, hash::Hash, sync::Arc};
 
 use serde::Serialize;
 
-#[cfg(feature = "memory")]
+#[cfg(feature = "moka")]
 pub(crate) use self::hasher::BuildKeyHasher;
+#[cfg(feature = "memory")]
+pub(crate) use self::stored::StoredKey;
 pub use self::{
     cache_key::{CacheKey, KeyArg, RefKeyArg, Wraps},
     escape::escape,
@@ -61,7 +65,7 @@ pub struct KeyRef<'a> {
 macro_rules! integers {
     ($($method:ident: $ty:ident,)*) => {$(
         #[doc = concat!("Adds an argument whose static type is `", stringify!($ty), "`.")]
-        #[inline]
+        #[inline(always)]
         pub fn $method(&mut self, value: $ty) {
             self.integer(Int::from(value));
         }
@@ -70,7 +74,7 @@ macro_rules! integers {
 
 impl KeyBuf {
     /// The key of a call of the function with this number.
-    #[inline]
+    #[inline(always)]
     pub fn function(number: u32) -> Self {
         let mut key = Self { words: Words::new(), mix: Mix::new(), failure: None };
         key.word(u64::from(number));
@@ -146,7 +150,7 @@ impl KeyBuf {
     }
 
     /// This key, to look up.
-    #[inline]
+    #[inline(always)]
     pub fn as_key(&self) -> KeyRef<'_> {
         KeyRef { hash: self.mix.finish(), words: self.words.as_slice() }
     }
@@ -156,7 +160,7 @@ impl KeyBuf {
         self.as_key().to_owned()
     }
 
-    #[inline]
+    #[inline(always)]
     fn integer(&mut self, value: Int) {
         match value.small() {
             Some(word) => self.word(word),
@@ -168,7 +172,7 @@ impl KeyBuf {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, word: u64) {
         self.words.push(word);
         self.mix.add(word);
@@ -201,6 +205,18 @@ impl<'a> KeyRef<'a> {
     #[allow(clippy::wrong_self_convention)]
     pub fn to_owned(self) -> Key {
         Key { hash: self.hash, words: self.words.into() }
+    }
+
+    /// Its hash and its words.
+    #[inline]
+    pub fn parts(self) -> (u64, &'a [u64]) {
+        (self.hash, self.words)
+    }
+
+    /// The key with these [parts](Self::parts).
+    #[inline]
+    pub fn from_parts(hash: u64, words: &'a [u64]) -> Self {
+        Self { hash, words }
     }
 
     /// The hash: well mixed in every bit, different in every process.

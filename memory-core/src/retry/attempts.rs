@@ -5,10 +5,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    budget::RetryBudget,
     entropy::Entropy,
+    nest::Nest,
     stop::Stop,
     wait::{Backoff, Jitter, Wait},
 };
+use crate::{
+    cache::Context,
+    stats::{Event, Ledger},
+};
+
+/// The longest delay asked for by an error that is waited for, where nothing else was said.
+const LONGEST_DELAY: Duration = Duration::from_secs(300);
 
 /// What a retry does, apart from which outcomes it repeats.
 #[derive(Clone, Debug)]
@@ -19,17 +28,27 @@ pub(crate) struct Plan {
     pub(crate) deadline: Option<Duration>,
     pub(crate) attempt_timeout: Option<Duration>,
     pub(crate) seed: Option<u64>,
+    pub(crate) budget: RetryBudget,
+    /// A delay that an error asks for and that is longer is not waited for.
+    pub(crate) longest_delay: Duration,
+    pub(crate) ledger: Option<Ledger>,
 }
 
 /// One retried call under way.
-#[derive(Debug)]
 pub(crate) struct Attempts {
     stop: Stop,
     backoff: Backoff,
     deadline: Option<Duration>,
     attempt_timeout: Option<Duration>,
+    budget: RetryBudget,
+    longest_delay: Duration,
+    ledger: Option<Ledger>,
     started: Instant,
     made: u32,
+    /// Where the call stands among those around it.
+    nest: Nest,
+    /// When the calls around it have to end, or this one has.
+    ends: Option<Instant>,
 }
 
 /// Which limit ends an attempt that is still running.
@@ -42,21 +61,42 @@ pub(crate) enum Limit {
 }
 
 impl Plan {
-    /// Neither jitter nor limits.
+    /// Neither jitter nor limits, and a budget without bound.
     pub(crate) const fn new(stop: Stop, wait: Wait) -> Self {
-        Self { stop, wait, jitter: Jitter::None, deadline: None, attempt_timeout: None, seed: None }
+        Self {
+            stop,
+            wait,
+            jitter: Jitter::None,
+            deadline: None,
+            attempt_timeout: None,
+            seed: None,
+            budget: RetryBudget::unlimited(),
+            longest_delay: LONGEST_DELAY,
+            ledger: None,
+        }
     }
 
     /// Begins a call now, by tokio's clock.
     pub(crate) fn begin(self) -> Attempts {
         let entropy = self.seed.map_or_else(Entropy::fresh, Entropy::seeded);
+        let (outer, around) = Context::retry_around();
+        let (nest, started) = (Nest::inside(outer), Instant::now());
+        if !nest.is_repetition() {
+            self.budget.deposit();
+        }
+        let own = self.deadline.and_then(|deadline| started.checked_add(deadline));
         Attempts {
             stop: self.stop,
             backoff: Backoff::new(self.wait, self.jitter, entropy),
             deadline: self.deadline,
             attempt_timeout: self.attempt_timeout,
-            started: Instant::now(),
+            budget: self.budget,
+            longest_delay: self.longest_delay,
+            ledger: self.ledger,
+            started,
             made: 0,
+            nest,
+            ends: own.into_iter().chain(around).min(),
         }
     }
 }
@@ -83,16 +123,67 @@ impl Attempts {
         }
     }
 
+    /// What an attempt runs in, so that the retries inside of it know of this one. An attempt begins.
+    pub(crate) fn surroundings(&self) -> Context {
+        self.note(Event::Attempt(self.made.saturating_add(1)));
+        Context { retry: Some(self.nest.clone()), deadline: self.ends, ..Context::current() }
+    }
+
     /// An attempt has ended.
     pub(crate) fn count(&mut self) {
         self.made = self.made.saturating_add(1);
     }
 
-    /// The wait before another attempt, or `None` to give up. Called once after each attempt that is to be repeated.
-    pub(crate) fn next_wait(&mut self) -> Option<Duration> {
-        let wait = self.backoff.next()?;
+    /// An attempt was cut.
+    pub(crate) fn was_cut(&self, limit: Limit) {
+        self.note(Event::TimedOut { limit: if limit == Limit::Attempt { "attempt" } else { "deadline" } });
+        if limit == Limit::Deadline {
+            self.gives_up("deadline");
+        }
+    }
+
+    /// The wait before another attempt, or why there is none. Called once after each attempt that is to be repeated;
+    /// `delay` is what the error asks for.
+    pub(crate) fn next_wait(&mut self, delay: Option<Duration>) -> Result<Duration, &'static str> {
+        let decided = self.decide(delay);
+        match decided {
+            Ok(wait) => {
+                self.nest.repeat();
+                self.note(Event::Backoff { attempt: self.made, wait });
+            }
+            Err(why) => self.gives_up(why),
+        }
+        decided
+    }
+
+    fn decide(&mut self, delay: Option<Duration>) -> Result<Duration, &'static str> {
+        let backoff = self.backoff.next().unwrap_or_default();
+        let wait = delay.unwrap_or(backoff);
+        if delay.is_some_and(|delay| delay > self.longest_delay) {
+            return Err("delay");
+        }
         let elapsed = self.elapsed();
-        let too_late = self.deadline.is_some_and(|deadline| elapsed.saturating_add(wait) >= deadline);
-        (!too_late && !self.stop.is_reached(self.made, elapsed, wait)).then_some(wait)
+        if self.stop.is_reached(self.made, elapsed, wait) {
+            return Err("stop");
+        }
+        if self.ends.is_some_and(|ends| wait >= ends.saturating_duration_since(Instant::now())) {
+            return Err("deadline");
+        }
+        if self.nest.leaves_it_to_the_outer() {
+            return Err("nested");
+        }
+        if self.nest.affords(&self.budget) { Ok(wait) } else { Err("budget") }
+    }
+
+    fn gives_up(&self, why: &'static str) {
+        self.nest.give_up(&self.budget);
+        self.note(Event::Exhausted { attempts: self.made, why });
+    }
+
+    fn note(&self, event: Event) {
+        match &self.ledger {
+            Some(ledger) => ledger.note(event),
+            None => event.trace(""),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which errors are worth another call.
 
-use std::{error::Error, io, ops::Deref, sync::Arc};
+use std::{error::Error, io, ops::Deref, sync::Arc, time::Duration};
 
 use tokio::time::error::Elapsed;
 
@@ -71,6 +71,21 @@ pub fn is_retryable_error(error: &(dyn Error + 'static)) -> bool {
     chain(error).find_map(verdict).unwrap_or(false)
 }
 
+/// How long an error asks to be left alone: a `Retry-After`, wherever in the error or its sources.
+///
+/// Attributes obey it by themselves, where the error can be looked through; by hand it is what
+/// [`Retry::delay`](crate::Retry::delay) takes.
+///
+/// # Examples
+///
+/// ```
+/// # use memory_core::retry_after_hint;
+/// assert_eq!(retry_after_hint(&std::io::Error::other("down")), None);
+/// ```
+pub fn retry_after_hint(error: &(dyn Error + 'static)) -> Option<Duration> {
+    chain(error).find_map(known_delay)
+}
+
 /// The HTTP status in an error or its sources, where there is one.
 pub(crate) fn status_of(error: &(dyn Error + 'static)) -> Option<u16> {
     chain(error).find_map(known_status)
@@ -118,6 +133,11 @@ pub(crate) trait Known: Error + Sized + 'static {
     fn status(&self) -> Option<u16> {
         None
     }
+
+    /// How long it asks to be left alone.
+    fn delay(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// What is known about this one error, not counting its sources.
@@ -139,6 +159,13 @@ fn known_status(error: &(dyn Error + 'static)) -> Option<u16> {
     return find::<reqwest::Error>(error).and_then(Known::status);
     #[cfg(not(feature = "client"))]
     return error.downcast_ref::<io::Error>().and_then(Known::status);
+}
+
+fn known_delay(error: &(dyn Error + 'static)) -> Option<Duration> {
+    #[cfg(feature = "client")]
+    return find::<crate::client::FmClientError>(error).and_then(Known::delay);
+    #[cfg(not(feature = "client"))]
+    return error.downcast_ref::<io::Error>().and_then(Known::delay);
 }
 
 impl Known for Elapsed {

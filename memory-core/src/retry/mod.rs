@@ -9,9 +9,11 @@
 //! the attributes, [`Retry::run`] and [`Retry::run_blocking`]; [`sleep`] does nothing but wait.
 
 pub(crate) mod attempts;
+mod budget;
 mod classify;
 mod entropy;
 mod error;
+mod nest;
 pub(crate) mod number;
 pub(crate) mod policy;
 mod predicate;
@@ -22,10 +24,12 @@ mod wait;
 
 #[cfg(feature = "client")]
 pub(crate) use attempts::{Attempts, Plan};
+pub use budget::RetryBudget;
 #[cfg(feature = "client")]
 pub(crate) use classify::{Known, chain as causes};
-pub use classify::{Retryable, is_retryable_error};
+pub use classify::{Retryable, is_retryable_error, retry_after_hint};
 pub use error::RetryError;
+pub(crate) use nest::Nest;
 pub use number::{IntoCount, IntoSeconds};
 pub use policy::{Retry, retry};
 pub(crate) use predicate::view;

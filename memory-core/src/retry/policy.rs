@@ -4,6 +4,7 @@ use std::{error::Error, marker::PhantomData, ops::ControlFlow, time::Duration};
 
 use super::{
     attempts::{Limit, Plan},
+    budget::RetryBudget,
     error::RetryError,
     number::lenient,
     predicate::Predicate,
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{
     error::{FmError, Kind},
+    stats::Ledger,
     time::IntoDuration,
 };
 
@@ -21,22 +23,23 @@ use crate::{
 ///
 /// The type parameters follow from what is said: `When` from [`when`](Retry::when), `Hook` from
 /// [`before_sleep`](Retry::before_sleep), `Exhausted` from [`reraise`](Retry::reraise), `Timed` from
-/// [`attempt_timeout`](Retry::attempt_timeout) and [`deadline`](Retry::deadline).
+/// [`attempt_timeout`](Retry::attempt_timeout) and [`deadline`](Retry::deadline), `Delay` from [`delay`](Retry::delay).
 #[derive(Clone, Debug)]
 #[must_use = "a policy does nothing until `.run(..)`"]
-pub struct Retry<When = Unsaid, Hook = Silent, Exhausted = Original, Timed = Untimed> {
+pub struct Retry<When = Unsaid, Hook = Silent, Exhausted = Original, Timed = Untimed, Delay = Unasked> {
     plan: Plan,
     when: When,
     hook: Hook,
     exhausted: Exhausted,
     timed: Timed,
+    delay: Delay,
 }
 
 /// Begins a retry policy.
 ///
 /// # Default
 ///
-/// 3 calls in all, no wait, no jitter, the last error as it is. Which outcomes to repeat has to be said:
+/// 3 calls in all, no wait, no jitter, no budget, the last error as it is. Which outcomes to repeat has to be said:
 /// [`when`](Retry::when).
 ///
 /// # Examples
@@ -60,10 +63,10 @@ pub struct Retry<When = Unsaid, Hook = Silent, Exhausted = Original, Timed = Unt
 /// ```
 pub fn retry() -> Retry {
     let plan = Plan::new(stop_after_retries(3), no_wait());
-    Retry { plan, when: Unsaid, hook: Silent, exhausted: Original, timed: Untimed }
+    Retry { plan, when: Unsaid, hook: Silent, exhausted: Original, timed: Untimed, delay: Unasked }
 }
 
-impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
+impl<When, Hook, Exhausted, Timed, Delay> Retry<When, Hook, Exhausted, Timed, Delay> {
     /// When to give up.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.plan.stop = stop;
@@ -88,35 +91,79 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
         self
     }
 
+    /// What the retries are paid from; clones of a [`RetryBudget`] are one budget. Without one there is no bound.
+    pub fn budget(mut self, budget: impl Into<RetryBudget>) -> Self {
+        self.plan.budget = budget.into();
+        self
+    }
+
+    /// Names the policy in the log and in [`FmStats::resilience`](crate::FmStats::resilience).
+    pub fn name(mut self, name: impl AsRef<str>) -> Self {
+        self.plan.ledger = Some(Ledger::named(name.as_ref()));
+        self
+    }
+
+    /// The longest delay that is waited for where an error asks for one; beyond it the error is returned at once. 300 s
+    /// by default. See [`delay`](Retry::delay).
+    pub fn max_delay(mut self, delay: impl IntoDuration) -> Self {
+        self.plan.longest_delay = lenient(delay);
+        self
+    }
+
+    /// Lets an error say how long to wait before the next call, instead of [`wait`](Retry::wait); `None`: as usual.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_core::{FmError, retry, retry_after_hint};
+    ///
+    /// # async fn call() -> Result<u8, FmError> { Ok(1) }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let policy = retry().when(|_: &FmError| true).delay(|error: &FmError| retry_after_hint(error));
+    /// # assert_eq!(policy.clone().run(call).await.unwrap(), 1);
+    /// # }
+    /// ```
+    pub fn delay<E, F: Fn(&E) -> Option<Duration>>(
+        self,
+        delay: F,
+    ) -> Retry<When, Hook, Exhausted, Timed, Asking<E, F>> {
+        let Self { plan, when, hook, exhausted, timed, .. } = self;
+        Retry { plan, when, hook, exhausted, timed, delay: Asking(delay, PhantomData) }
+    }
+
     /// Which outcomes to repeat: a function of the error (`|error: &AppError| ..`, [`is_retryable_error`]) or a block
     /// ([`retry_on_status`], [`retry_on_result`], …).
     ///
     /// [`is_retryable_error`]: crate::is_retryable_error
     /// [`retry_on_status`]: crate::retry_on_status
     /// [`retry_on_result`]: crate::retry_on_result
-    pub fn when<P>(self, predicate: P) -> Retry<P, Hook, Exhausted, Timed> {
-        let Self { plan, hook, exhausted, timed, .. } = self;
-        Retry { plan, when: predicate, hook, exhausted, timed }
+    pub fn when<P>(self, predicate: P) -> Retry<P, Hook, Exhausted, Timed, Delay> {
+        let Self { plan, hook, exhausted, timed, delay, .. } = self;
+        Retry { plan, when: predicate, hook, exhausted, timed, delay }
     }
 
     /// Calls `hook` before each wait that follows an error, with the number of the call that failed (from 1), its
     /// error and the wait.
-    pub fn before_sleep<E, F: Fn(u32, &E, Duration)>(self, hook: F) -> Retry<When, Calling<E, F>, Exhausted, Timed> {
-        let Self { plan, when, exhausted, timed, .. } = self;
-        Retry { plan, when, hook: Calling(hook, PhantomData), exhausted, timed }
+    pub fn before_sleep<E, F: Fn(u32, &E, Duration)>(
+        self,
+        hook: F,
+    ) -> Retry<When, Calling<E, F>, Exhausted, Timed, Delay> {
+        let Self { plan, when, exhausted, timed, delay, .. } = self;
+        Retry { plan, when, hook: Calling(hook, PhantomData), exhausted, timed, delay }
     }
 
     /// Whether exhausted retries end with the last error as it is (`true`, the default) or with a [`RetryError`]
     /// around it; then the error type must be `From<RetryError>`.
-    pub fn reraise(self, reraise: bool) -> Retry<When, Hook, Wrapping, Timed> {
-        let Self { plan, when, hook, timed, .. } = self;
-        Retry { plan, when, hook, exhausted: Wrapping { reraise }, timed }
+    pub fn reraise(self, reraise: bool) -> Retry<When, Hook, Wrapping, Timed, Delay> {
+        let Self { plan, when, hook, timed, delay, .. } = self;
+        Retry { plan, when, hook, exhausted: Wrapping { reraise }, timed, delay }
     }
 
     /// Ends a single call that takes longer; it is then repeated, whatever the predicate says of timeouts.
     ///
     /// Needs an error type that is `From<FmError>`. [`run_blocking`](Retry::run_blocking) can't end a call.
-    pub fn attempt_timeout(mut self, timeout: impl IntoDuration) -> Retry<When, Hook, Exhausted, Limited> {
+    pub fn attempt_timeout(mut self, timeout: impl IntoDuration) -> Retry<When, Hook, Exhausted, Limited, Delay> {
         self.plan.attempt_timeout = Some(lenient(timeout));
         self.limited()
     }
@@ -125,14 +172,14 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
     ///
     /// Needs an error type that is `From<FmError>`. [`run_blocking`](Retry::run_blocking) can't end a call, but begins
     /// none after the deadline.
-    pub fn deadline(mut self, deadline: impl IntoDuration) -> Retry<When, Hook, Exhausted, Limited> {
+    pub fn deadline(mut self, deadline: impl IntoDuration) -> Retry<When, Hook, Exhausted, Limited, Delay> {
         self.plan.deadline = Some(lenient(deadline));
         self.limited()
     }
 
-    fn limited(self) -> Retry<When, Hook, Exhausted, Limited> {
-        let Self { plan, when, hook, exhausted, .. } = self;
-        Retry { plan, when, hook, exhausted, timed: Limited }
+    fn limited(self) -> Retry<When, Hook, Exhausted, Limited, Delay> {
+        let Self { plan, when, hook, exhausted, delay, .. } = self;
+        Retry { plan, when, hook, exhausted, timed: Limited, delay }
     }
 
     /// Calls `operation` until an outcome is not to be repeated, or the policy gives up.
@@ -145,7 +192,7 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
     /// # Cancel safety
     ///
     /// Dropping the future ends the call under way or the wait; no further call is made.
-    pub fn run<T, E, How, F, Fut>(self, operation: F) -> Run<Rules<When, Hook, Exhausted, T, E>, F, Fut, E>
+    pub fn run<T, E, How, F, Fut>(self, operation: F) -> Ruled<When, Hook, Exhausted, Delay, T, E, F, Fut>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<T, E>>,
@@ -153,9 +200,10 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
         Hook: Notified<E>,
         Exhausted: GivesUp<E>,
         Timed: Expires<E>,
+        Delay: Delays<E>,
     {
-        let Self { plan, when, hook, exhausted, timed } = self;
-        Run::new(plan, timed.error(), Rules::new(when, hook, exhausted), operation)
+        let Self { plan, when, hook, exhausted, timed, delay } = self;
+        Run::new(plan, timed.error(), Rules::new(when, hook, exhausted, delay), operation)
     }
 
     /// As [`run`](Retry::run), for a plain function: the waits block the thread.
@@ -169,10 +217,12 @@ impl<When, Hook, Exhausted, Timed> Retry<When, Hook, Exhausted, Timed> {
         When: Predicate<T, E, How>,
         Hook: Notified<E>,
         Exhausted: GivesUp<E>,
+        Delay: Delays<E>,
     {
-        let (mut attempts, rules) = (self.plan.begin(), Rules::new(self.when, self.hook, self.exhausted));
+        let (mut attempts, rules) = (self.plan.begin(), Rules::new(self.when, self.hook, self.exhausted, self.delay));
         loop {
-            match rules.after(&mut attempts, operation(), None) {
+            let outcome = attempts.surroundings().sync_scope(&mut operation);
+            match rules.after(&mut attempts, outcome, None) {
                 ControlFlow::Continue(wait) => pause_blocking(wait),
                 ControlFlow::Break(outcome) => return outcome,
             }
@@ -196,10 +246,7 @@ pub(crate) fn expired(limit: Limit) -> FmError {
     )
 }
 
-/// Never the error itself: it may carry what must not be logged.
-pub(crate) fn log(attempt: u32, wait: Duration) {
-    tracing::debug!(attempt, ?wait, "retrying");
-}
+type Ruled<When, Hook, Exhausted, Delay, T, E, F, Fut> = Run<Rules<When, Hook, Exhausted, Delay, T, E>, F, Fut, E>;
 
 /// No [`when`](Retry::when) yet.
 #[derive(Clone, Copy, Debug)]
@@ -212,6 +259,14 @@ pub struct Silent;
 /// A hook.
 #[derive(Clone)]
 pub struct Calling<E, F>(F, PhantomData<fn(&E)>);
+
+/// Errors say nothing of waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Unasked;
+
+/// Errors are asked how long to wait.
+#[derive(Clone)]
+pub struct Asking<E, F>(F, PhantomData<fn(&E)>);
 
 /// Exhausted retries end with the last error.
 #[derive(Clone, Copy, Debug)]
@@ -235,6 +290,12 @@ pub struct Limited;
 pub trait Notified<E> {
     /// Call `attempt` failed with `error`; `wait` follows.
     fn notified(&self, attempt: u32, error: &E, wait: Duration);
+}
+
+/// How long an error asks to wait.
+pub trait Delays<E> {
+    /// `None`: it does not say.
+    fn delay(&self, error: &E) -> Option<Duration>;
 }
 
 /// What exhausted retries end with.
@@ -265,6 +326,18 @@ impl<E> Notified<E> for Silent {
 impl<E, F: Fn(u32, &E, Duration)> Notified<E> for Calling<E, F> {
     fn notified(&self, attempt: u32, error: &E, wait: Duration) {
         (self.0)(attempt, error, wait);
+    }
+}
+
+impl<E> Delays<E> for Unasked {
+    fn delay(&self, _: &E) -> Option<Duration> {
+        None
+    }
+}
+
+impl<E, F: Fn(&E) -> Option<Duration>> Delays<E> for Asking<E, F> {
+    fn delay(&self, error: &E) -> Option<Duration> {
+        (self.0)(error)
     }
 }
 

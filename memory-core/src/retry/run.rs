@@ -15,31 +15,37 @@ use tokio::time::{Timeout, timeout};
 
 use super::{
     attempts::{Attempts, Limit, Plan},
-    policy::{GivesUp, Notified, expired, log},
+    policy::{Delays, GivesUp, Notified, expired},
     predicate::Predicate,
     sleep::pause,
 };
-use crate::error::FmError;
+use crate::{
+    cache::{Context as Around, Surrounded},
+    error::FmError,
+};
 
 /// What a policy says of outcomes.
-pub struct Rules<When, Hook, Exhausted, T, E> {
+pub struct Rules<When, Hook, Exhausted, Delay, T, E> {
     when: When,
     hook: Hook,
     exhausted: Exhausted,
+    delay: Delay,
     asks: fn(&When, &Result<T, E>) -> bool,
     notify: fn(&Hook, u32, &E, Duration),
     give_up: fn(&Exhausted, E, u32, Duration) -> E,
+    delays: fn(&Delay, &E) -> Option<Duration>,
 }
 
-impl<When, Hook, Exhausted, T, E> Rules<When, Hook, Exhausted, T, E> {
-    pub(super) fn new<How>(when: When, hook: Hook, exhausted: Exhausted) -> Self
+impl<When, Hook, Exhausted, Delay, T, E> Rules<When, Hook, Exhausted, Delay, T, E> {
+    pub(super) fn new<How>(when: When, hook: Hook, exhausted: Exhausted, delay: Delay) -> Self
     where
         When: Predicate<T, E, How>,
         Hook: Notified<E>,
         Exhausted: GivesUp<E>,
+        Delay: Delays<E>,
     {
         let (asks, notify, give_up) = (When::asks_for_retry, Hook::notified, Exhausted::give_up);
-        Self { when, hook, exhausted, asks, notify, give_up }
+        Self { when, hook, exhausted, delay, asks, notify, give_up, delays: Delay::delay }
     }
 
     /// Counts an attempt, which may have been cut by a limit: another one follows after a wait, or this is the end.
@@ -50,6 +56,9 @@ impl<When, Hook, Exhausted, T, E> Rules<When, Hook, Exhausted, T, E> {
         cut: Option<Limit>,
     ) -> ControlFlow<Result<T, E>, Duration> {
         attempts.count();
+        if let Some(limit) = cut {
+            attempts.was_cut(limit);
+        }
         let again = match cut {
             Some(Limit::Deadline) => return ControlFlow::Break(self.exhausted(attempts, outcome)),
             Some(Limit::Attempt) => true,
@@ -58,7 +67,10 @@ impl<When, Hook, Exhausted, T, E> Rules<When, Hook, Exhausted, T, E> {
         if !again {
             return ControlFlow::Break(outcome);
         }
-        let Some(wait) = attempts.next_wait() else { return ControlFlow::Break(self.exhausted(attempts, outcome)) };
+        let delay = outcome.as_ref().err().and_then(|error| (self.delays)(&self.delay, error));
+        let Ok(wait) = attempts.next_wait(delay) else {
+            return ControlFlow::Break(self.exhausted(attempts, outcome));
+        };
         self.announce(attempts, &outcome, wait);
         ControlFlow::Continue(wait)
     }
@@ -67,9 +79,8 @@ impl<When, Hook, Exhausted, T, E> Rules<When, Hook, Exhausted, T, E> {
         outcome.map_err(|error| (self.give_up)(&self.exhausted, error, attempts.made(), attempts.elapsed()))
     }
 
-    /// Tells the log and the hook.
+    /// Tells the hook.
     fn announce(&self, attempts: &Attempts, outcome: &Result<T, E>, wait: Duration) {
-        log(attempts.made(), wait);
         if let Err(error) = outcome {
             (self.notify)(&self.hook, attempts.made(), error, wait);
         }
@@ -94,9 +105,9 @@ enum Step<Fut, E> {
     /// Before an attempt.
     Next,
     /// In an attempt.
-    Attempt(Pin<Box<Fut>>),
+    Attempt(Pin<Box<Surrounded<Fut>>>),
     /// In an attempt that this limit ends, and then with this error.
-    Limited(Pin<Box<Timeout<Fut>>>, Limit, fn(FmError) -> E),
+    Limited(Pin<Box<Timeout<Surrounded<Fut>>>>, Limit, fn(FmError) -> E),
     /// Before the next attempt.
     Wait(Pin<Box<dyn Future<Output = ()> + Send + Sync>>),
     /// No attempt and no wait is under way. A future that has ended stays there, and does not call again.
@@ -104,7 +115,7 @@ enum Step<Fut, E> {
 }
 
 impl<Fut: Future, E> Step<Fut, E> {
-    fn begin(attempt: Fut, limit: Option<(Duration, Limit)>, expire: Option<fn(FmError) -> E>) -> Self {
+    fn begin(attempt: Surrounded<Fut>, limit: Option<(Duration, Limit)>, expire: Option<fn(FmError) -> E>) -> Self {
         match (limit, expire) {
             (Some((length, limit)), Some(expire)) => Self::Limited(Box::pin(timeout(length, attempt)), limit, expire),
             _ => Self::Attempt(Box::pin(attempt)),
@@ -121,7 +132,7 @@ impl<R, F, Fut, E> Run<R, F, Fut, E> {
 /// Nothing in it is polled but what is boxed.
 impl<R, F, Fut, E> Unpin for Run<R, F, Fut, E> {}
 
-impl<When, Hook, Exhausted, T, E, F, Fut> Future for Run<Rules<When, Hook, Exhausted, T, E>, F, Fut, E>
+impl<When, Hook, Exhausted, Delay, T, E, F, Fut> Future for Run<Rules<When, Hook, Exhausted, Delay, T, E>, F, Fut, E>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, E>>,
@@ -135,7 +146,9 @@ where
             let (outcome, cut) = match step {
                 Step::Over => return Poll::Pending,
                 Step::Next => {
-                    *step = Step::begin(operation(), attempts.limit(), *expire);
+                    let (surroundings, limit) = (attempts.surroundings(), attempts.limit());
+                    let attempt = surroundings.clone().sync_scope(&mut *operation);
+                    *step = Step::begin(Around::around(surroundings, attempt), limit, *expire);
                     continue;
                 }
                 Step::Wait(wait) => {

@@ -3,7 +3,9 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
-    Block, Expr, ExprClosure, FnArg, Ident, ItemFn, Pat, ReturnType, Stmt, Type, parse_quote,
+    Block, Expr, ExprClosure, FnArg, Ident, ItemFn, Pat, ReturnType, Stmt, Type,
+    ext::IdentExt,
+    parse_quote,
     spanned::Spanned,
     visit_mut::{self, VisitMut},
 };
@@ -20,14 +22,15 @@ use super::{
 //
 // Output:
 //     async fn f(a: A, b: &mut B) -> Result<T, E> {
-//         let mut attempts = Plan::new(STOP, WAIT).begin();
+//         static RETRIED: LazyLock<Site> = ..;    // the budget, the counters
+//         let mut attempts = Plan::new(STOP, WAIT).of(&RETRIED).begin();
 //         loop {
 //             let wait = {                        // a scope: nothing of the attempt lives on during the wait
 //                 let fresh0 = owned(Copies(&a).duplicate());
 //                 let attempt = async { let a = fresh0; let b = &mut *b; BODY };
-//                 let (outcome, back) = outcome(attempt.await);
+//                 let (outcome, back) = outcome(attempts.run(attempt).await);
 //                 let again = asks(&outcome, predicate);
-//                 match attempts.next(again) {
+//                 match attempts.next(again, || hint) {    // how long the error asks to wait
 //                     Next::Done => break back(outcome),
 //                     Next::Exhausted => break back(outcome),
 //                     Next::After(wait) => {
@@ -117,14 +120,16 @@ impl Expansion<'_> {
         let Names { private, attempts, outcome, back, again, wait, .. } = self.names;
         let (plan, fresh, attempt) = (self.plan(), self.fresh_arguments(), self.attempt());
         let (judgement, exhausted, hook, pause) = (self.judgement(), self.exhausted(), self.hook(), self.pause());
+        let (site, delay) = (self.site(), self.delay());
         quote! {
+            #site
             let mut #attempts = #plan;
             loop {
                 let #wait = {
                     #fresh
                     #attempt
                     let #again = #judgement;
-                    match #attempts.next(#again) {
+                    match #attempts.next(#again, || #delay) {
                         #private::Next::Done => break #back(#outcome),
                         #private::Next::Exhausted => #exhausted,
                         #private::Next::After(#wait) => {
@@ -140,14 +145,45 @@ impl Expansion<'_> {
 
     fn plan(&self) -> TokenStream {
         let private = &self.names.private;
-        let Config { stop, wait, jitter, deadline, attempt_timeout, .. } = self.config;
-        let jitter = jitter.iter();
-        let deadline = deadline.iter();
+        let Config { stop, wait, jitter, deadline, attempt_timeout, max_delay, budget, seed, .. } = self.config;
+        let (jitter, seed) = (jitter.iter(), seed.iter());
+        let (deadline, max_delay, budget) = (deadline.iter(), max_delay.iter(), budget.iter());
         let timeout = attempt_timeout.iter().map(|(_, timeout)| timeout);
+        let site = Ident::new("RETRIED", Span::mixed_site());
         quote! {
-            #private::Plan::new(#stop, #wait)
-                #(.jitter(#jitter))* #(.deadline(#deadline))* #(.attempt_timeout(#timeout))*
+            #private::Plan::new(#stop, #wait).of(&#site)
+                #(.jitter(#jitter))* #(.seed(#seed))* #(.deadline(#deadline))* #(.attempt_timeout(#timeout))*
+                #(.max_delay(#max_delay))* #(.budget(#budget))*
                 .begin()
+        }
+    }
+
+    /// What all calls share: the budget, and the counters under the function's path.
+    fn site(&self) -> TokenStream {
+        let private = &self.names.private;
+        let (site, name) = (Ident::new("RETRIED", Span::mixed_site()), self.function.sig.ident.unraw().to_string());
+        quote! {
+            static #site: #private::std::sync::LazyLock<#private::Site> = #private::std::sync::LazyLock::new(
+                || #private::Site::new(#private::std::concat!(#private::std::module_path!(), "::", #name))
+            );
+        }
+    }
+
+    /// How long the error asks to wait.
+    fn delay(&self) -> TokenStream {
+        let Names { private, outcome, error, .. } = self.names;
+        if let Some(delay) = &self.config.delay {
+            return quote_spanned!(delay.span().resolved_at(Span::mixed_site())=> #private::delay(&#outcome, #delay));
+        }
+        quote! {
+            match &#outcome {
+                #private::std::result::Result::Ok(_) => #private::std::option::Option::None,
+                #private::std::result::Result::Err(#error) => {
+                    #[allow(unused_imports)]
+                    use #private::{HintOfError as _, HintOfLocal as _, HintOfNone as _, HintOfShared as _};
+                    (&&&&#private::Hint(#error)).delay()
+                }
+            }
         }
     }
 
@@ -203,9 +239,13 @@ impl Expansion<'_> {
     fn is_mentioned(&self, pattern: &Pat) -> bool {
         let Pat::Ident(pattern) = pattern else { return false };
         let Config { stop, wait, predicate, attempt_timeout, deadline, before_sleep, reraise, .. } = self.config;
+        let Config { delay, max_delay, budget, seed, .. } = self.config;
         let timeout = attempt_timeout.as_ref().map(|(_, timeout)| timeout);
         let reraise = reraise.as_ref().map(|(_, reraise)| reraise);
-        mentions(quote!(#stop #wait #predicate #timeout #deadline #before_sleep #reraise), &pattern.ident)
+        let written = quote! {
+            #stop #wait #predicate #timeout #deadline #before_sleep #reraise #delay #max_delay #budget #seed
+        };
+        mentions(written, &pattern.ident)
     }
 
     /// One run of the body; ends with `outcome` bound to a `Result`, and `back` to what makes the returned type of one.
@@ -235,7 +275,9 @@ impl Expansion<'_> {
         let start = match self.shape.kind {
             Kind::Blocking => {
                 let returned = self.nameable_returned();
-                return (TokenStream::new(), quote!((|| -> #returned { #bindings #(#body)* })()));
+                let attempts = &self.names.attempts;
+                let run = quote!(#attempts.run_blocking(|| -> #returned { #bindings #(#body)* }));
+                return (TokenStream::new(), run);
             }
             Kind::Async => {
                 let typed = self.typed();
@@ -269,7 +311,7 @@ impl Expansion<'_> {
         let ended = &Ident::new("ended", span.resolved_at(Span::mixed_site()));
         let private = self.names.private_at(span);
         let limit = match (&self.config.attempt_timeout, &self.config.deadline) {
-            (None, None) => return quote!(#attempt.await),
+            (None, None) => return quote!(#attempts.run(#attempt).await),
             (Some(_), _) => {
                 quote_spanned!(span.resolved_at(Span::mixed_site())=> #private::must_expire((&#ended).expires()))
             }

@@ -10,7 +10,18 @@ use super::{
 };
 use crate::options::{Opt, Options};
 
-const COMMON: [&str; 6] = ["attempt_timeout", "deadline", "before_sleep", "jitter", "reraise", "crate"];
+const COMMON: [&str; 10] = [
+    "attempt_timeout",
+    "deadline",
+    "before_sleep",
+    "jitter",
+    "seed",
+    "delay",
+    "max_delay",
+    "budget",
+    "reraise",
+    "crate",
+];
 const RETRY: [&str; 3] = ["stop", "wait", "retry"];
 const DEFAULT_RETRY: [&str; 5] = ["attempts", "wait_min", "wait_max", "multiplier", "retry_on"];
 
@@ -28,6 +39,12 @@ pub(crate) struct Config {
     pub(crate) attempt_timeout: Option<(Span, Expr)>,
     pub(crate) deadline: Option<Expr>,
     pub(crate) before_sleep: Option<Expr>,
+    /// How long an error asks to wait; `None`: it is looked through.
+    pub(crate) delay: Option<Expr>,
+    pub(crate) max_delay: Option<Expr>,
+    /// What the retries are paid from; `None`: a budget of the function's own.
+    pub(crate) budget: Option<Expr>,
+    pub(crate) seed: Option<Expr>,
     /// A variant of `Jitter`.
     pub(crate) jitter: Option<TokenStream>,
     /// Absent, or where it is written and what it says at run time.
@@ -51,13 +68,31 @@ pub(crate) fn config(attribute: Attribute, args: TokenStream, function: &ItemFn)
     let deadline = value(&mut options, "deadline", "deadline = 30");
     let before_sleep =
         value(&mut options, "before_sleep", "before_sleep = |attempt, error, wait| eprintln!(\"{error}\")");
+    let delay = value(&mut options, "delay", "delay = |error| error.retry_after()");
+    let max_delay = value(&mut options, "max_delay", "max_delay = 60");
+    let budget = value(&mut options, "budget", "budget = &BUDGET");
+    let seed = value(&mut options, "seed", "seed = 7");
     let jitter = options.take("jitter").and_then(|opt| {
         let jitter = jitter(&opt, &krate);
         options.keep(jitter)
     });
     let reraise = spanned(&mut options, "reraise", "reraise = false").filter(|(_, value)| !is_true(value));
 
-    let config = Config { krate, stop, wait, predicate, attempt_timeout, deadline, before_sleep, jitter, reraise };
+    let config = Config {
+        krate,
+        stop,
+        wait,
+        predicate,
+        attempt_timeout,
+        deadline,
+        before_sleep,
+        delay,
+        max_delay,
+        budget,
+        seed,
+        jitter,
+        reraise,
+    };
     (config, options.into_errors())
 }
 

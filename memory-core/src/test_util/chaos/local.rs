@@ -4,7 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use super::dice::{Call, Dice};
 use crate::{
-    backend::{Entry, Key, KeyRef, LocalTier, Weight},
+    backend::{Entry, Key, KeyRef, LocalTier, Weighed, Weight},
     sync::lock,
 };
 
@@ -21,7 +21,7 @@ impl ChaosLocal {
 }
 
 impl LocalTier for ChaosLocal {
-    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Arc<Entry>)) -> bool {
+    fn visit(&self, key: KeyRef<'_>, visit: &mut dyn FnMut(&Entry)) -> bool {
         self.dice.see(Call::Read);
         if self.dice.evicts() && self.inner.remove(key).is_some() {
             *lock(&self.evicted) += 1;
@@ -29,7 +29,7 @@ impl LocalTier for ChaosLocal {
         self.inner.visit(key, visit)
     }
 
-    fn insert(&self, key: Key, entry: Arc<Entry>) {
+    fn insert(&self, key: Key, entry: Weighed) {
         self.dice.see(Call::Write { may_haunt: false });
         if self.dice.evicts() {
             self.inner.remove(key.as_key());
@@ -39,7 +39,7 @@ impl LocalTier for ChaosLocal {
         }
     }
 
-    fn remove(&self, key: KeyRef<'_>) -> Option<Arc<Entry>> {
+    fn remove(&self, key: KeyRef<'_>) -> Option<Entry> {
         self.dice.see(Call::Removal);
         self.inner.remove(key)
     }

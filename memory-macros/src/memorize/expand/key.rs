@@ -9,30 +9,41 @@ use super::{Expansion, Param, mentioned_names, mentions_param, operand, site, si
 impl Expansion<'_> {
     /// The key of a call whose arguments are at hand under the names of the parameters.
     pub(super) fn key(&self) -> TokenStream {
-        let arguments = match &self.config.key {
-            Some(expr) => self.push_expression(expr),
-            None => self.push_self().into_iter().chain(self.keyed().map(|param| self.push_param(param))).collect(),
-        };
-        self.key_of(&arguments)
+        self.key_of(&self.key_arguments())
     }
 
-    // Output: { let mut key = SPEC.key(); argument(&mut key, Part(&id) ..); key }
+    /// Adds the arguments of such a call to its key.
+    pub(super) fn key_arguments(&self) -> TokenStream {
+        match &self.config.key {
+            Some(expr) => self.push_expression(expr),
+            None => self.push_self().into_iter().chain(self.keyed().map(|param| self.push_param(param))).collect(),
+        }
+    }
+
+    // Output: { let mut words = SPEC.key(); { let key = &mut words; argument(key, Part(&id) ..); } words }
     pub(super) fn key_of(&self, arguments: &TokenStream) -> TokenStream {
+        let built = self.build_key(arguments);
+        quote_spanned!(site()=> { #built __fm_words })
+    }
+
+    /// Statements that leave the key in `__fm_words`, where it stays: it is large, and a hit would pay for each move.
+    pub(super) fn build_key(&self, arguments: &TokenStream) -> TokenStream {
         let private = &self.private;
         let spec = self.spec();
         let types = self.push_types();
         if types.is_empty() && arguments.is_empty() {
-            return quote_spanned!(site()=> #spec.key());
+            return quote_spanned!(site()=> let __fm_words = #spec.key(););
         }
-        quote_spanned! {site()=> {
-            #[allow(unused_imports)]
-            use #private::probes::*;
+        quote_spanned! {site()=>
             let mut __fm_words = #spec.key();
-            let __fm_key = &mut __fm_words;
-            #types
-            #arguments
-            __fm_words
-        }}
+            {
+                #[allow(unused_imports)]
+                use #private::probes::*;
+                let __fm_key = &mut __fm_words;
+                #types
+                #arguments
+            }
+        }
     }
 
     /// The parameters that are in the key where `key = ..` doesn't say otherwise.

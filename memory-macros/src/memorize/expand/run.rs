@@ -15,24 +15,38 @@ pub(super) enum Mode {
 }
 
 impl Expansion<'_> {
-    // Output: let key = ..; detached(call(plan, cache, key, refresh), move || (judge, move || get_user::__fm_task(id))).await
+    // Output: match { let key = ..; detached(call(plan, cache, &key, refresh), move || (judge, move || get_user::__fm_task(id))) } {
+    //     AtOnce(answer) => answer, Later(run) => run.await }
     pub(super) fn run(&self, cache: &Cache, mode: Mode) -> TokenStream {
         let private = &self.private;
         let proofs = self.proofs();
-        let (plan, key, judge, start) = (self.plan(), self.key(), self.judge_of_run(), self.start());
+        let (plan, judge, start) = (self.plan(), self.judge_of_run(), self.start());
+        let key = self.build_key(&self.key_arguments());
         let refresh = self.refresh(mode);
         let engine = self.engine(mode);
         let Cache { before, value } = cache;
         let locals = matches!(self.host, Host::Inline).then(|| self.inline_parts());
         let limits = self.limits();
-        let awaited = (self.flavor != Flavor::Sync).then(|| quote!(.await));
+        let called = quote_spanned! {site()=> {
+            #key
+            let __fm_refresh: #private::std::primitive::bool = #refresh;
+            #private::#engine(#private::call(#plan, #value, &__fm_words, __fm_refresh)#limits, move || (#judge, #start))
+        }};
+        // The key is gone before anything is awaited: the lookup is done by then.
+        let run = match self.flavor {
+            Flavor::Sync => called,
+            _ => quote_spanned! {site()=>
+                match #called {
+                    #private::Answered::AtOnce(__fm_answer) => __fm_answer,
+                    #private::Answered::Later(__fm_run) => __fm_run.await,
+                }
+            },
+        };
         quote_spanned! {site()=>
             #locals
             #proofs
             #before
-            let __fm_key = #key;
-            let __fm_refresh: #private::std::primitive::bool = #refresh;
-            #private::#engine(#private::call(#plan, #value, __fm_key, __fm_refresh)#limits, move || (#judge, #start))#awaited
+            #run
         }
     }
 

@@ -1,0 +1,152 @@
+//! What retries and the other policies do: counted per function, and told to the log.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::Counter;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        /// What retries and the other policies of one function have done since the process began.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # use memory_core::FmCacheManager;
+        /// for (function, counts) in &FmCacheManager::stats().resilience {
+        ///     println!("{function}: {} retries of {} attempts", counts.retries, counts.attempts);
+        /// }
+        /// ```
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub struct FmResilienceStats {$(
+            $(#[$doc])*
+            pub $name: u64,
+        )*}
+
+        #[derive(Default)]
+        struct Counters {$( $name: Counter, )*}
+
+        impl Counters {
+            fn snapshot(&self) -> FmResilienceStats {
+                FmResilienceStats {$( $name: self.$name.get(), )*}
+            }
+        }
+    };
+}
+counters! {
+    /// Attempts of retried calls, the first ones included.
+    attempts
+    /// Of those, the ones that were repetitions.
+    retries
+    /// Calls that were to be repeated, but were not: attempts, time or the budget were spent.
+    exhausted
+    /// Of those, the ones that the retry budget refused.
+    over_budget
+    /// Calls that were cut by a timeout or a deadline.
+    timeouts
+}
+
+/// What happened to a call, or to a policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// An attempt of a retried call begins, the first is 1.
+    Attempt(u32),
+    /// A retried call waits for its next attempt.
+    Backoff { attempt: u32, wait: Duration },
+    /// A retried call is not repeated any more.
+    Exhausted { attempts: u32, why: &'static str },
+    /// A call was cut.
+    TimedOut { limit: &'static str },
+}
+
+/// The counters of one function, and the name that it has in the log.
+#[derive(Clone)]
+pub(crate) struct Ledger(Arc<Account>);
+
+struct Account {
+    name: Box<str>,
+    counters: Counters,
+}
+
+static LEDGERS: Mutex<BTreeMap<String, Ledger>> = Mutex::new(BTreeMap::new());
+
+impl Ledger {
+    /// The ledger of this name; there is one in the process.
+    pub(crate) fn named(name: &str) -> Self {
+        let mut ledgers = LEDGERS.lock().unwrap_or_else(PoisonError::into_inner);
+        ledgers.entry(name.to_owned()).or_insert_with(|| Self::empty(name)).clone()
+    }
+
+    fn empty(name: &str) -> Self {
+        Self(Arc::new(Account { name: name.into(), counters: Counters::default() }))
+    }
+
+    /// Counts an event and tells the log.
+    pub(crate) fn note(&self, event: Event) {
+        event.count(&self.0.counters);
+        event.trace(&self.0.name);
+    }
+}
+
+impl Event {
+    fn count(self, counters: &Counters) {
+        match self {
+            Self::Attempt(attempt) => {
+                counters.attempts.add_one();
+                if attempt > 1 {
+                    counters.retries.add_one();
+                }
+            }
+            Self::Backoff { .. } => {}
+            Self::Exhausted { why, .. } => {
+                counters.exhausted.add_one();
+                if why == "budget" {
+                    counters.over_budget.add_one();
+                }
+            }
+            Self::TimedOut { .. } => counters.timeouts.add_one(),
+        }
+    }
+
+    /// Never the error itself: it may carry what must not be logged.
+    pub(crate) fn trace(self, function: &str) {
+        match self {
+            Self::Attempt(attempt) => {
+                tracing::trace!(target: TARGET, function, policy = "retry", attempt, "attempt");
+            }
+            Self::Backoff { attempt, wait } => {
+                tracing::debug!(target: TARGET, function, policy = "retry", attempt, wait_ms = millis(wait), "waits");
+            }
+            Self::Exhausted { attempts, why } => {
+                tracing::debug!(target: TARGET, function, policy = "retry", attempt = attempts, reason = why, "gives up");
+            }
+            Self::TimedOut { limit } => {
+                tracing::debug!(target: TARGET, function, policy = "timeout", limit, "timed out");
+            }
+        }
+    }
+}
+
+/// What every event of a policy has as its target.
+const TARGET: &str = "memory_core::resilience";
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The counters of all functions that have a policy.
+pub(super) fn snapshot() -> BTreeMap<String, FmResilienceStats> {
+    let ledgers = LEDGERS.lock().unwrap_or_else(PoisonError::into_inner);
+    ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.0.counters.snapshot())).collect()
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ledger").field(&self.0.name).finish()
+    }
+}
