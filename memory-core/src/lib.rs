@@ -11,6 +11,7 @@
 //! | make a value once | [`macro@cached_singleton`] |
 //! | remember the last results | [`macro@fm_lru`], [`FmLru`] |
 //! | call an upstream over HTTP | [`FmResilientClient`] |
+//! | cache whole responses | [`FmResponseCacheLayer`] |
 //!
 //! # Caching
 //!
@@ -112,12 +113,12 @@
 //! | `moka` | no | `FmMemoryEngine::Moka`: entries in memory are kept by the crate `moka` |
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
-//! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], errors as responses |
+//! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], [`FmResponseCacheLayer`], errors as responses |
 //! | `test-util` | no | [`test_util`](https://docs.rs/memory-core/latest/memory_core/test_util): faults from a seed, a simulated Redis; under paused tokio time, the waits of sync retries move the clock instead of blocking |
 //! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
-// backend; flight; stats; cache; retry (no cache room); singleton; client (retry); __private, for the macros.
+// backend; flight; stats; cache; http; retry (no cache room); singleton; client (retry); __private, for the macros.
 #[doc(hidden)]
 pub mod __private;
 pub mod backend;
@@ -129,6 +130,8 @@ mod entry;
 mod error;
 #[allow(dead_code, unused_imports, reason = "its own tests, which include it by path, use all of it")]
 mod flight;
+#[cfg(feature = "axum")]
+mod http;
 mod key;
 mod lru;
 #[cfg(feature = "retry")]
@@ -155,6 +158,8 @@ pub use client::{
     FmResilientClient, FmResilientClientBuilder, FmResponse, FmRetryLayer, FmRetryService,
 };
 pub use error::FmError;
+#[cfg(feature = "axum")]
+pub use http::{FmResponseCacheLayer, FmResponseCacheService};
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
 #[cfg(all(feature = "macros", feature = "retry"))]

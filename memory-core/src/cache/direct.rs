@@ -85,7 +85,7 @@ impl<'a> Place<'a> {
     }
 }
 
-pub(super) fn key(namespace: Option<&str>, name: &str) -> Key {
+pub(crate) fn key(namespace: Option<&str>, name: &str) -> Key {
     KeyBuf::direct(namespace, name).to_key()
 }
 

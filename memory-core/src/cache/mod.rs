@@ -8,6 +8,8 @@ mod context;
 mod direct;
 mod engine;
 mod epoch;
+#[cfg(feature = "axum")]
+mod held;
 mod keep;
 #[cfg(feature = "axum")]
 mod layer;
@@ -38,8 +40,12 @@ pub(crate) use context::Context;
 #[cfg(feature = "retry")]
 pub(crate) use context::Surrounded;
 pub(crate) use direct::Chosen;
+#[cfg(feature = "axum")]
+pub(crate) use direct::key as direct_key;
 pub(crate) use engine::Ours;
 pub(crate) use engine::{Job, Turn};
+#[cfg(feature = "axum")]
+pub(crate) use held::{Held, Holding, Since};
 #[cfg(feature = "axum")]
 pub use layer::{FmCacheLayer, FmCacheService};
 pub(crate) use life::Limits;

@@ -45,9 +45,9 @@ pub(crate) struct Copied<T> {
 
 /// The moment before a read, and what was known then.
 #[derive(Clone, Copy)]
-struct Before {
-    moment: Tick,
-    epoch: u64,
+pub(super) struct Before {
+    pub(super) moment: Tick,
+    pub(super) epoch: u64,
     changes: u64,
 }
 
@@ -186,7 +186,7 @@ impl Core {
         }
     }
 
-    fn before(&self) -> Before {
+    pub(super) fn before(&self) -> Before {
         let changes = self.coherence.as_ref().map_or(0, Coherence::changes);
         Before { moment: Tick::now(), epoch: self.epochs.current(), changes }
     }
@@ -213,7 +213,7 @@ impl Core {
     }
 
     /// Keeps what was read in memory, unless something has changed since before it was read.
-    fn keep_copy(&self, key: &Key, entry: Weighed, before: Before) {
+    pub(super) fn keep_copy(&self, key: &Key, entry: Weighed, before: Before) {
         let (Some(local), Some(coherence)) = (&self.local, &self.coherence) else { return };
         self.flights.locked(&key.as_key(), || {
             if coherence.changes() == before.changes && !self.epochs.covers_entry(&entry) {

@@ -1,0 +1,148 @@
+//! Whether a response may be stored, and as what (RFC 9111, section 3).
+
+use axum::{
+    body::Bytes,
+    http::{
+        HeaderMap, HeaderName, StatusCode,
+        header::{AGE, CONTENT_LENGTH, COOKIE, DATE, ETAG, LAST_MODIFIED, SET_COOKIE, VARY},
+        response::Parts,
+    },
+};
+
+use super::{
+    super::fields::{CacheControl, imf, members},
+    Asked, Policy,
+    freshness::{explicit, is_heuristically_cacheable, lifetime},
+    hop::strip_hop_by_hop,
+    stored::{Stored, Terms},
+    vary::{Selector, selectors},
+};
+
+/// Headers that are longer together are not stored.
+const LONGEST_HEAD: usize = 64 << 10;
+
+/// What `FmResponseCacheLayer` itself sets, and does not store.
+const OURS: [&str; 1] = ["x-fm-cache"];
+
+/// A response that may be stored, without its body.
+pub(in crate::http) struct Storable {
+    status: StatusCode,
+    headers: HeaderMap,
+    selectors: Vec<Selector>,
+    terms: Terms,
+}
+
+/// What is to be stored of a response to a request; `None`: nothing.
+pub(in crate::http) fn storable(
+    asked: &Asked,
+    request: &HeaderMap,
+    response: &Parts,
+    policy: &Policy,
+) -> Option<Storable> {
+    let (status, headers) = (response.status, &response.headers);
+    let directives = CacheControl::of(headers);
+    let is_final = !status.is_informational() && !matches!(status.as_u16(), 206 | 304);
+    if !is_final || asked.bypasses || asked.directives.no_store || is_forbidden(status, &directives) {
+        return None;
+    }
+    if length_of_head(headers) > LONGEST_HEAD || has_lengths_at_odds(headers) {
+        return None;
+    }
+    let terms = terms(status, headers, &directives, policy)?;
+    let sets_cookie = [SET_COOKIE, HeaderName::from_static("set-cookie2")]
+        .iter()
+        .any(|name| headers.contains_key(name) && !directives.withheld.contains(name));
+    let may_reach = (!asked.is_authorized || terms.is_for_all)
+        && (!asked.has_cookie || terms.is_for_cookies || policy.shares_cookies)
+        && (!sets_cookie || policy.shares_cookies);
+    if !may_reach {
+        return None;
+    }
+    let selectors = selectors(request, headers)?;
+    Some(Storable { status, headers: to_store(headers, &directives), selectors, terms })
+}
+
+impl Storable {
+    /// With its body.
+    pub(in crate::http) fn with_body(self, body: Bytes) -> Option<Stored> {
+        let Self { status, headers, selectors, terms } = self;
+        let told = headers.get(CONTENT_LENGTH).map(|length| length.to_str().ok().and_then(|text| text.parse().ok()));
+        let is_whole = told.is_none_or(|told| told == Some(body.len())) || status == StatusCode::NO_CONTENT;
+        is_whole.then_some(Stored { status, headers, body, selectors, terms })
+    }
+
+    /// The length of the body, where the response tells.
+    pub(in crate::http) fn length(&self) -> Option<usize> {
+        self.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+}
+
+impl Stored {
+    /// With other headers, those that a validation brought.
+    pub(super) fn with_headers(&self, headers: HeaderMap, policy: &Policy) -> Option<Self> {
+        let directives = CacheControl::of(&headers);
+        if is_forbidden(self.status, &directives) {
+            return None;
+        }
+        let terms = terms(self.status, &headers, &directives, policy)?;
+        Some(Self { headers: to_store(&headers, &directives), terms, ..self.clone() })
+    }
+}
+
+fn is_forbidden(status: StatusCode, directives: &CacheControl) -> bool {
+    let is_understood =
+        matches!(status.as_u16(), 200..=205 | 300..=308 | 400..=417 | 421..=429 | 431 | 451 | 500..=505);
+    if directives.must_understand {
+        // `no-store` beside it is for caches that do not know `must-understand` (section 5.2.2.3).
+        return directives.private || !is_understood;
+    }
+    directives.private || directives.no_store
+}
+
+/// `None`: the response says nothing that allows to store it.
+fn terms(status: StatusCode, headers: &HeaderMap, directives: &CacheControl, policy: &Policy) -> Option<Terms> {
+    let lifetime = lifetime(status, headers, directives, policy);
+    let can_be_validated = headers.contains_key(ETAG) || headers.contains_key(LAST_MODIFIED);
+    let is_said = explicit(headers, directives).is_some() || directives.public || directives.no_cache;
+    let says_so = is_said || policy.is_heuristic && is_heuristically_cacheable(status) && can_be_validated;
+    let lifetime = lifetime.unwrap_or_default();
+    let late = directives.stale_while_revalidate.or(directives.stale_if_error).unwrap_or_default();
+    let is_of_use = can_be_validated || !lifetime.is_zero() || !late.is_zero();
+    (says_so && is_of_use).then(|| Terms {
+        lifetime,
+        no_cache: directives.no_cache,
+        forbids_stale: directives.forbids_stale(),
+        is_for_all: directives.is_for_all(),
+        is_for_cookies: directives.public
+            || directives.s_maxage.is_some()
+            || members(headers, &VARY).any(|name| name.eq_ignore_ascii_case(COOKIE.as_str().as_bytes())),
+        stale_while_revalidate: directives.stale_while_revalidate.unwrap_or_default(),
+        stale_if_error: directives.stale_if_error,
+    })
+}
+
+/// The fields that are stored (section 3.1).
+fn to_store(headers: &HeaderMap, directives: &CacheControl) -> HeaderMap {
+    let mut headers = headers.clone();
+    strip_hop_by_hop(&mut headers);
+    headers.remove(AGE);
+    for name in &directives.withheld {
+        headers.remove(name);
+    }
+    for name in OURS {
+        headers.remove(name);
+    }
+    headers.entry(DATE).or_insert_with(|| imf(std::time::SystemTime::now()));
+    headers
+}
+
+fn length_of_head(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// Whether there is more than one length: then nobody knows which part of a stream the body is.
+fn has_lengths_at_odds(headers: &HeaderMap) -> bool {
+    let mut lengths = members(headers, &CONTENT_LENGTH);
+    let first = lengths.next();
+    lengths.any(|other| Some(other) != first)
+}

@@ -1,0 +1,116 @@
+//! A response as it is stored.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+};
+use serde::{Deserialize, Serialize, de::Error};
+
+use super::vary::{self, Selector};
+
+/// A response as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
+pub(in crate::http) struct Stored {
+    pub(in crate::http) status: StatusCode,
+    pub(in crate::http) headers: HeaderMap,
+    pub(in crate::http) body: Bytes,
+    /// What requests must have for it to be their answer.
+    pub(super) selectors: Vec<Selector>,
+    pub(in crate::http) terms: Terms,
+}
+
+/// What a response says about its use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::http) struct Terms {
+    /// How long it is fresh, counted from its generation.
+    pub(in crate::http) lifetime: Duration,
+    /// Whether each use needs a validation.
+    pub(in crate::http) no_cache: bool,
+    /// Whether it may not be used past its freshness.
+    pub(in crate::http) forbids_stale: bool,
+    /// Whether it is for all, whoever they are.
+    pub(in crate::http) is_for_all: bool,
+    /// Whether requests with cookies may have it.
+    pub(in crate::http) is_for_cookies: bool,
+    pub(in crate::http) stale_while_revalidate: Duration,
+    pub(in crate::http) stale_if_error: Option<Duration>,
+}
+
+impl Stored {
+    /// Whether it is the answer to requests with these headers.
+    pub(in crate::http) fn answers(&self, asked: &HeaderMap) -> bool {
+        vary::selects(&self.selectors, asked)
+    }
+
+    /// With these fields, as they came, for the one who asked for it.
+    pub(in crate::http) fn with_all_fields(&self, headers: HeaderMap) -> Self {
+        Self { headers, ..self.clone() }
+    }
+}
+
+/// A [`Stored`] as it is written down.
+#[derive(Serialize, Deserialize)]
+struct Written {
+    status: u16,
+    headers: Vec<(String, Bytes)>,
+    body: Bytes,
+    selectors: Vec<(String, Option<Bytes>)>,
+    terms: Terms,
+}
+
+impl From<Stored> for Written {
+    fn from(stored: Stored) -> Self {
+        let Stored { status, headers, body, selectors, terms } = stored;
+        Self {
+            status: status.as_u16(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
+                .collect(),
+            body,
+            selectors: selectors
+                .into_iter()
+                .map(|(name, value)| (name.as_str().to_owned(), value.map(Bytes::from)))
+                .collect(),
+            terms,
+        }
+    }
+}
+
+impl TryFrom<Written> for Stored {
+    type Error = axum::http::Error;
+
+    fn try_from(written: Written) -> Result<Self, axum::http::Error> {
+        let mut headers = HeaderMap::with_capacity(written.headers.len());
+        for (name, value) in written.headers {
+            headers.append(HeaderName::try_from(name)?, HeaderValue::from_maybe_shared(value)?);
+        }
+        let selectors = written.selectors.into_iter();
+        let selectors = selectors.map(|(name, value)| Ok((HeaderName::try_from(name)?, value.map(Vec::from))));
+        Ok(Self {
+            status: StatusCode::from_u16(written.status)?,
+            headers,
+            body: written.body,
+            selectors: selectors.collect::<Result<_, axum::http::Error>>()?,
+            terms: written.terms,
+        })
+    }
+}
+
+/// Serialises what is shared as what it is.
+pub(super) mod shared {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Arc, Deserialize, Error, Serialize, Stored};
+
+    pub(in crate::http::cache) fn serialize<S: Serializer>(stored: &Arc<Stored>, to: S) -> Result<S::Ok, S::Error> {
+        Stored::serialize(stored, to)
+    }
+
+    pub(in crate::http::cache) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Stored>, D::Error> {
+        Stored::deserialize(from).map(Arc::new).map_err(D::Error::custom)
+    }
+}

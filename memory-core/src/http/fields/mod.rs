@@ -1,0 +1,13 @@
+//! Header fields, parsed: lists, `Cache-Control`, entity tags, dates.
+
+mod cache_control;
+mod date;
+mod entity_tag;
+mod list;
+
+pub(in crate::http) use self::{
+    cache_control::CacheControl,
+    date::{imf, moment},
+    entity_tag::EntityTag,
+    list::members,
+};

@@ -1,0 +1,436 @@
+//! One request, from the look into the cache to the answer.
+
+use std::{future::Future, sync::Arc, time::SystemTime};
+
+use axum::{
+    body::{Body, HttpBody},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION},
+        request::Parts,
+    },
+    response::Response,
+};
+use tokio::runtime::Handle;
+use tracing::Instrument;
+
+use super::{
+    super::cache::{
+        Asked, Decision, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses, is_same_head,
+        storable, update,
+    },
+    FmResponseCacheLayer, Request,
+    body::{Read, read},
+    key::Place,
+    origin::Origin,
+    told::{Told, Why},
+};
+use crate::{
+    FmCache,
+    cache::{Context, Held, Holding, Since},
+    flight::{Join, Lead as AnyLead, Waited},
+    key::Key,
+    time::Tick,
+};
+
+/// What a request that others wait for tells them.
+pub(super) enum Landed {
+    /// A response that was stored, and in which cache.
+    Stored(Variant, FmCache),
+    /// Nothing that they may have.
+    NotShared,
+}
+
+type Lead = AnyLead<Key, Landed>;
+
+/// One request that may be answered from the cache.
+pub(super) struct Exchange {
+    shared: Arc<FmResponseCacheLayer>,
+    cache: FmCache,
+    key: Key,
+    asked: Asked,
+    parts: Parts,
+}
+
+/// How often a request waits for others before it goes by itself.
+const WAITS: usize = 3;
+
+impl Exchange {
+    /// The answer to a request.
+    pub(super) async fn answer<S: Origin>(
+        shared: Arc<FmResponseCacheLayer>,
+        inner: S,
+        request: Request,
+    ) -> Result<Response, S::Failure> {
+        let cache = shared.chosen();
+        let (parts, body) = request.into_parts();
+        let (mut asked, place) = (Asked::of(&parts), Place::of(&parts));
+        asked.bypasses |= !body.is_end_stream() && body.size_hint().exact() != Some(0);
+        let place = place.filter(|_| !cache.core().is_closed());
+        match (asked.method, place) {
+            (Method::Unsafe, place) => unsafe_method(&shared, &cache, inner, parts, body, place).await,
+            (Method::Get | Method::Head, Some(place)) if !asked.bypasses => {
+                let key = place.key();
+                Self { shared, cache, key, asked, parts }.look(inner).await
+            }
+            (method, _) => {
+                let why = if method == Method::Other { Why::Method } else { Why::Bypass };
+                let answer = inner.ask(Request::from_parts(parts, body)).await?;
+                Ok(passed_on(answer, Told::Forwarded(why, false), &cache))
+            }
+        }
+    }
+
+    async fn look<S: Origin>(self, inner: S) -> Result<Response, S::Failure> {
+        let (held, since) = self.cache.core().held::<Shelf>(&self.key).await;
+        let variant = self.select(held.as_ref());
+        match self.decide(variant.as_ref()) {
+            Decision::Serve => Ok(self.serve_or_refuse(variant)),
+            Decision::ServeAndRefresh => {
+                let answer = self.serve_or_refuse(variant.clone());
+                self.refresh(inner, variant, held);
+                Ok(answer)
+            }
+            Decision::Refuse => Ok(self.serve_or_refuse(None)),
+            Decision::Forward | Decision::Validate if self.asked.method == Method::Head => {
+                self.forward_head(inner, variant, held, since).await
+            }
+            Decision::Forward => {
+                let why = if held.is_some() { Why::VaryMiss } else { Why::Miss };
+                self.forward(inner, Plan { stored: None, found: held, since, why }).await
+            }
+            Decision::Validate => {
+                self.forward(inner, Plan { stored: variant, found: held, since, why: Why::Stale }).await
+            }
+        }
+    }
+
+    fn select(&self, held: Option<&Held<Shelf>>) -> Option<Variant> {
+        held.and_then(|held| held.value.select(&self.parts.headers, held.age))
+    }
+
+    fn decide(&self, variant: Option<&Variant>) -> Decision {
+        decide(&self.asked, variant, &self.shared.policy)
+    }
+
+    fn serve_or_refuse(&self, variant: Option<Variant>) -> Response {
+        let Some(variant) = variant else {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
+            return self.passed_on(response, Told::Refused);
+        };
+        let told = if variant.fresh_left().is_zero() { Told::Stale } else { Told::Hit };
+        self.serve(&variant, told)
+    }
+
+    fn serve(&self, variant: &Variant, told: Told) -> Response {
+        self.cache.core().note_held(self.key.as_key(), told.outcome());
+        told.answer(&self.asked, &self.parts.headers, variant, self.cache.prefix())
+    }
+
+    fn passed_on(&self, response: Response, told: Told) -> Response {
+        self.cache.core().note_held(self.key.as_key(), told.outcome());
+        passed_on(response, told, &self.cache)
+    }
+
+    /// Asks the origin, together with whoever asks it for the same.
+    async fn forward<S: Origin>(self, inner: S, plan: Plan) -> Result<Response, S::Failure> {
+        if !self.asked.may_wait() {
+            let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
+            return self.fetch(inner, lead, plan).await;
+        }
+        for _ in 0..WAITS {
+            let landed = match self.shared.flights.join(&self.key.as_key(), Context::current_run()) {
+                Join::Lead(lead) => return self.lead(inner, lead, plan).await,
+                Join::Cycle => break,
+                Join::Ready(landed) => landed,
+                Join::Wait(wait) => match wait.await {
+                    Waited::Done(landed) => landed,
+                    Waited::Lead(lead) => return self.lead(inner, lead, plan).await,
+                },
+            };
+            match &*landed {
+                Landed::Stored(variant, cache) if self.may_take(variant, cache) => {
+                    return Ok(self.serve(variant, Told::Collapsed));
+                }
+                // Another variant: this one may be on its way, too.
+                Landed::Stored(..) => {}
+                Landed::NotShared => break,
+            }
+        }
+        let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
+        self.fetch(inner, lead, plan).await
+    }
+
+    /// Whether the answer to another request is one to this.
+    fn may_take(&self, variant: &Variant, cache: &FmCache) -> bool {
+        std::ptr::eq(cache.core(), self.cache.core())
+            && variant.response.answers(&self.parts.headers)
+            && self.decide(Some(variant)) == Decision::Serve
+    }
+
+    /// Asks in a task of its own, which goes on when the client goes away.
+    async fn lead<S: Origin>(self, inner: S, mut lead: Lead, mut plan: Plan) -> Result<Response, S::Failure> {
+        // Somebody may have stored it since the look.
+        let held = self.cache.core().held_here::<Shelf>(self.key.as_key());
+        if let Some(variant) =
+            self.select(held.as_ref()).filter(|variant| self.decide(Some(variant)) == Decision::Serve)
+        {
+            lead.answer(Arc::new(Landed::Stored(variant.clone(), self.cache.clone())));
+            return Ok(self.serve_or_refuse(Some(variant)));
+        }
+        plan.found = held.or(plan.found);
+        let Ok(runtime) = Handle::try_current() else { return self.fetch(inner, Some(lead), plan).await };
+        let _edge = lead.take_edge();
+        let surroundings = Context { run: Some(lead.id()), ..Context::current() };
+        let task = surroundings.scope(self.fetch(inner, Some(lead), plan));
+        match runtime.spawn(task.in_current_span()).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => std::panic::resume_unwind(Box::new("the tokio runtime that ran a request was shut down")),
+        }
+    }
+
+    /// Validates a stale response that is being answered, in a task that nobody waits for.
+    fn refresh<S: Origin>(self, inner: S, stored: Option<Variant>, found: Option<Held<Shelf>>) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let Some(lead) = self.shared.flights.lead_if_idle(&self.key.as_key()) else { return };
+        let task = Context::behind().scope(async move {
+            let (_, since) = self.cache.core().held::<Shelf>(&self.key).await;
+            let _ = self.fetch(inner, Some(lead), Plan { stored, found, since, why: Why::Stale }).await;
+        });
+        runtime.spawn(task.in_current_span());
+    }
+
+    /// Asks the origin. What comes is stored by whoever has the `lead`.
+    async fn fetch<S: Origin>(self, inner: S, lead: Option<Lead>, plan: Plan) -> Result<Response, S::Failure> {
+        let Plan { stored, found, since, why } = plan;
+        let since = self.cache.core().since(&self.key, since).await;
+        let conditional = stored.as_ref().and_then(|stored| conditional(&self.parts, &stored.response));
+        let is_conditional = conditional.is_some();
+        let sent = Tick::now();
+        let answer = self.ask(inner.clone(), conditional).await;
+        let landing = Landing { lead, found, since, why, sent };
+        let response = match answer {
+            Ok(response) => response,
+            Err(failure) => return self.failed(landing, stored, failure),
+        };
+        match stored {
+            Some(stored) if is_conditional && response.status() == StatusCode::NOT_MODIFIED => {
+                self.validated(inner, landing, stored, response).await
+            }
+            Some(stored) if response.status().is_server_error() && self.is_excused(&stored, true) => {
+                landing.give_up();
+                Ok(self.serve(&stored, Told::Stale))
+            }
+            _ => Ok(self.landed(landing, response).await),
+        }
+    }
+
+    fn ask<S: Origin>(
+        &self,
+        inner: S,
+        parts: Option<Parts>,
+    ) -> impl Future<Output = Result<Response, S::Failure>> + Send + use<S> {
+        let parts = parts.unwrap_or_else(|| self.parts.clone());
+        inner.ask(Request::from_parts(parts, Body::empty()))
+    }
+
+    /// The origin can't be reached.
+    fn failed<F>(&self, landing: Landing, stored: Option<Variant>, failure: F) -> Result<Response, F> {
+        landing.give_up();
+        match stored.filter(|stored| self.is_excused(stored, false)) {
+            Some(stored) => Ok(self.serve(&stored, Told::Stale)),
+            None => Err(failure),
+        }
+    }
+
+    fn is_excused(&self, stored: &Variant, is_reached: bool) -> bool {
+        excuses(&self.asked, stored, is_reached, &self.shared.policy)
+    }
+
+    /// The stored response still holds.
+    async fn validated<S: Origin>(
+        &self,
+        inner: S,
+        landing: Landing,
+        stored: Variant,
+        response: Response,
+    ) -> Result<Response, S::Failure> {
+        let Some(updated) = update(&stored.response, response.headers(), &self.shared.policy) else {
+            // It forbids to keep what is stored: ask for a response.
+            let response = self.ask(inner, None).await?;
+            return Ok(self.landed(landing, response).await);
+        };
+        let why = landing.why;
+        let age = landing.age(response.headers());
+        let variant = Variant { response: Arc::new(updated), age };
+        let stored = self.keep(landing, &variant).await;
+        Ok(self.serve(&variant, Told::Forwarded(why, stored)))
+    }
+
+    /// A response has come: it is stored where it may be, else passed on as it comes.
+    async fn landed(&self, landing: Landing, response: Response) -> Response {
+        let why = landing.why;
+        let (head, body) = response.into_parts();
+        let to_store = storable(&self.asked, &self.parts.headers, &head, &self.shared.policy)
+            .filter(|to_store| landing.lead.is_some() && self.is_bounded(to_store, &head.headers));
+        let Some(to_store) = to_store else {
+            landing.give_up();
+            return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
+        };
+        let body = match read(body, self.shared.policy.longest_body).await {
+            Read::Whole(body) => body,
+            Read::Part(body) => {
+                landing.give_up();
+                return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
+            }
+        };
+        let Some(response) = to_store.with_body(body.clone()) else {
+            landing.give_up();
+            return self.passed_on(Response::from_parts(head, Body::from(body)), Told::Forwarded(why, false));
+        };
+        let variant = Variant { response: Arc::new(response), age: landing.age(&head.headers) };
+        let stored = self.keep(landing, &variant).await;
+        // Who asked gets the fields, too, that are not for those who ask later.
+        let fields = variant.response.with_all_fields(head.headers);
+        self.serve(&Variant { response: Arc::new(fields), ..variant }, Told::Forwarded(why, stored))
+    }
+
+    fn is_bounded(&self, to_store: &Storable, headers: &HeaderMap) -> bool {
+        let is_stream = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        !is_stream && to_store.length().is_none_or(|length| length <= self.shared.policy.longest_body)
+    }
+
+    /// Stores a response, and tells those who wait; whether it is stored.
+    async fn keep(&self, landing: Landing, variant: &Variant) -> bool {
+        let Landing { lead: Some(lead), found, since, .. } = landing else { return false };
+        let policy = self.shared.policy;
+        let others = found.as_ref().map(|held| held.value.use_left(&policy)).unwrap_or_default();
+        let shelf = Shelf::default().with(variant.clone(), Default::default(), &policy);
+        let holding =
+            Holding { life: shelf.use_left(&policy).max(others), tags: self.tags_of_all(variant, found.as_ref()) };
+        let told = Arc::new(Landed::Stored(variant.clone(), self.cache.clone()));
+        let new = variant.clone();
+        let make = move |held: Option<Held<Shelf>>| match held {
+            Some(held) => held.value.with(new, held.age, &policy),
+            None => shelf,
+        };
+        self.cache.core().hold(lead, told, since, holding, found, make).await
+    }
+
+    /// The variants of a resource are stored together: the tags of each are those of all.
+    fn tags_of_all(&self, new: &Variant, found: Option<&Held<Shelf>>) -> Vec<String> {
+        let stored = found.into_iter().flat_map(|held| held.value.responses());
+        let mut tags: Vec<String> = stored.chain([&*new.response]).flat_map(|response| self.tags(response)).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+
+    fn tags(&self, response: &Stored) -> Vec<String> {
+        let Some(name) = &self.shared.tags else { return Vec::new() };
+        let lines = response.headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
+        lines.flat_map(|line| line.split([',', ' '])).filter(|tag| !tag.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// A HEAD request is passed on; its answer says whether the stored response still holds (RFC 9111, section 4.3.5).
+    async fn forward_head<S: Origin>(
+        self,
+        inner: S,
+        stored: Option<Variant>,
+        found: Option<Held<Shelf>>,
+        since: Since,
+    ) -> Result<Response, S::Failure> {
+        let why = if stored.is_some() { Why::Stale } else { Why::Miss };
+        let since = self.cache.core().since(&self.key, since).await;
+        let sent = Tick::now();
+        let answer = self.ask(inner, None).await;
+        let landing = Landing { lead: None, found, since, why, sent };
+        let response = match answer {
+            Ok(response) => response,
+            Err(failure) => return self.failed(landing, stored, failure),
+        };
+        if let Some(stored) = stored.filter(|_| response.status() == StatusCode::OK) {
+            self.compare(landing, &stored, response.headers()).await;
+        }
+        Ok(self.passed_on(response, Told::Forwarded(why, false)))
+    }
+
+    async fn compare(&self, landing: Landing, stored: &Variant, head: &HeaderMap) {
+        let updated =
+            is_same_head(&stored.response, head).then(|| update(&stored.response, head, &self.shared.policy)).flatten();
+        match updated {
+            Some(updated) => {
+                let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
+                let variant = Variant { response: Arc::new(updated), age: landing.age(head) };
+                self.keep(Landing { lead, ..landing }, &variant).await;
+            }
+            None => {
+                // Without `.strict()` a removal does not fail: it is queued.
+                let _ = self.shared.remove(&self.cache, &self.key).await;
+            }
+        }
+    }
+}
+
+/// What is known before the origin is asked.
+struct Plan {
+    /// The response to be validated.
+    stored: Option<Variant>,
+    /// All that is stored for the resource.
+    found: Option<Held<Shelf>>,
+    since: Since,
+    why: Why,
+}
+
+/// What is known when the origin has answered.
+struct Landing {
+    lead: Option<Lead>,
+    found: Option<Held<Shelf>>,
+    since: Since,
+    why: Why,
+    sent: Tick,
+}
+
+impl Landing {
+    /// Tells those who wait that there is nothing for them.
+    fn give_up(self) {
+        if let Some(lead) = self.lead {
+            lead.answer(Arc::new(Landed::NotShared));
+        }
+    }
+
+    fn age(&self, headers: &HeaderMap) -> std::time::Duration {
+        age_of(headers, SystemTime::now(), Tick::now().since(self.sent))
+    }
+}
+
+fn passed_on(mut response: Response, told: Told, cache: &FmCache) -> Response {
+    told.tell(response.headers_mut(), cache.prefix(), None);
+    response
+}
+
+/// Passes an unsafe request on; its success invalidates what it may have changed (RFC 9111, section 4.4).
+async fn unsafe_method<S: Origin>(
+    shared: &FmResponseCacheLayer,
+    cache: &FmCache,
+    inner: S,
+    parts: Parts,
+    body: Body,
+    place: Option<Place>,
+) -> Result<Response, S::Failure> {
+    let answer = inner.ask(Request::from_parts(parts, body)).await?;
+    if let Some(place) = place.filter(|_| answer.status().is_success() || answer.status().is_redirection()) {
+        let named = [LOCATION, CONTENT_LOCATION]
+            .into_iter()
+            .filter_map(|name| place.refer(answer.headers().get(name)?.to_str().ok()?));
+        let mut places: Vec<Place> = named.collect();
+        places.push(place);
+        for place in places {
+            // Without `.strict()` a removal does not fail: it is queued.
+            let _ = shared.remove(cache, &place.key()).await;
+        }
+    }
+    Ok(passed_on(answer, Told::Forwarded(Why::Method, false), cache))
+}

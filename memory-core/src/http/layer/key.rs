@@ -1,0 +1,91 @@
+//! Which resource a request is about.
+
+use axum::{
+    extract::OriginalUri,
+    http::{HeaderMap, Uri, header::HOST, request::Parts},
+};
+
+use super::NAMESPACE;
+use crate::{cache::direct_key, key::Key};
+
+/// A resource: its host, and path with query as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    host: String,
+    path: String,
+}
+
+impl Place {
+    /// Of a request; `None`: nobody can be sure which it is.
+    ///
+    /// A nested router sees a shorter path: here it is the one that the client asked for.
+    pub(super) fn of(parts: &Parts) -> Option<Self> {
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+        let host = match uri.authority() {
+            Some(authority) => authority.as_str().to_ascii_lowercase(),
+            None => host(&parts.headers)?,
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        let is_readable = host.bytes().all(is_plain);
+        is_readable.then(|| Self { host, path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned() })
+    }
+
+    /// Of a URI with a host.
+    pub(super) fn of_uri(uri: &Uri) -> Option<Self> {
+        let host = uri.authority()?.as_str().to_ascii_lowercase();
+        Some(Self { host, path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned() })
+    }
+
+    /// What a reference in a response to it means; `None` where that is at another host (RFC 9111, section 4.4).
+    pub(super) fn refer(&self, reference: &str) -> Option<Self> {
+        let reference = reference.split('#').next().unwrap_or_default();
+        if let Some((_, rest)) = reference.split_once("://").filter(|(scheme, _)| !scheme.contains(['/', '?'])) {
+            let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            return host.eq_ignore_ascii_case(&self.host).then(|| self.at(if path.is_empty() { "/" } else { path }));
+        }
+        if let Some(rest) = reference.strip_prefix("//") {
+            return self.refer(&format!("http://{rest}"));
+        }
+        let own = self.path.split('?').next().unwrap_or_default();
+        Some(match reference.as_bytes().first() {
+            None => self.clone(),
+            Some(b'/') => self.at(reference),
+            Some(b'?') => self.at(&format!("{own}{reference}")),
+            Some(_) => self.at(&format!("{}/{reference}", own.rsplit_once('/').map_or("", |(directory, _)| directory))),
+        })
+    }
+
+    /// The key of what is stored for it.
+    pub(super) fn key(&self) -> Key {
+        direct_key(Some(NAMESPACE), &format!("{}{}", self.host, self.path))
+    }
+
+    fn at(&self, path: &str) -> Self {
+        Self { host: self.host.clone(), path: path.to_owned() }
+    }
+}
+
+fn host(headers: &HeaderMap) -> Option<String> {
+    let mut lines = headers.get_all(HOST).into_iter();
+    let first = lines.next().map_or(Some(""), |line| line.to_str().ok())?;
+    lines.next().is_none().then(|| first.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(uri: &str) -> Place {
+        Place::of_uri(&uri.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn references_are_resolved_and_other_hosts_are_left_alone() {
+        let base = place("http://A.test/x/y?z=1");
+        let paths = ["/q", "q", "?p", "", "http://a.test/q", "//a.test/q", "http://a.test"];
+        let resolved = paths.map(|path| base.refer(path).unwrap().path);
+        assert_eq!(resolved, ["/q", "/x/q", "/x/y?p", "/x/y?z=1", "/q", "/q", "/"]);
+        assert!(base.refer("http://b.test/q").is_none() && base.refer("//b.test/q").is_none());
+        assert_eq!(base.host, "a.test");
+    }
+}

@@ -1,0 +1,40 @@
+//! The service behind the cache.
+
+use std::future::{Future, poll_fn};
+
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use tower_service::Service;
+
+use super::Request;
+
+/// A service that a cache can stand before.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't stand behind a response cache",
+    note = "it takes a `Service<Request<axum::body::Body>>` that is `Clone + Send + 'static` and answers responses with a body of `Bytes`"
+)]
+pub trait Origin: Clone + Send + 'static {
+    /// What it fails with.
+    type Failure: Send + 'static;
+
+    /// Its answer to one request.
+    fn ask(self, request: Request) -> impl Future<Output = Result<Response, Self::Failure>> + Send;
+}
+
+impl<S, B> Origin for S
+where
+    S: Service<Request, Response = axum::http::Response<B>, Future: Send, Error: Send + 'static>
+        + Clone
+        + Send
+        + 'static,
+    B: HttpBody<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
+    type Failure = S::Error;
+
+    async fn ask(mut self, request: Request) -> Result<Response, S::Error> {
+        poll_fn(|context| self.poll_ready(context)).await?;
+        Ok(self.call(request).await?.map(Body::new))
+    }
+}

@@ -1,0 +1,433 @@
+//! What must never be shared or stored.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody, to_bytes},
+    extract::Request,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+    routing::any,
+};
+use memory_core::{FmCache, FmMemoryBackend, FmResponseCacheLayer};
+use tower::{Layer, Service, ServiceExt};
+
+type Fields = Vec<(&'static str, String)>;
+
+/// A handler that answers each request with its number and what it saw, and the fields that a test gives it.
+#[derive(Clone)]
+struct Handler {
+    runs: Arc<AtomicU32>,
+    fields: Arc<dyn Fn(&Request) -> Fields + Send + Sync>,
+    status: StatusCode,
+}
+
+impl Handler {
+    fn new(fields: &'static [(&'static str, &'static str)]) -> Self {
+        let fields = move |_: &Request| fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { runs: Arc::default(), fields: Arc::new(fields), status: StatusCode::OK }
+    }
+
+    fn runs(&self) -> u32 {
+        self.runs.load(Ordering::SeqCst)
+    }
+}
+
+impl Service<Request> for Handler {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let run = self.runs.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut response = Response::builder().status(self.status);
+        for (name, value) in (self.fields)(&request) {
+            response = response.header(name, value);
+        }
+        ready(Ok(response.body(Body::from(format!("run {run}"))).unwrap()))
+    }
+}
+
+fn layer() -> FmResponseCacheLayer {
+    let cache = FmCache::builder(FmMemoryBackend::new()).prefix("leaks").build().unwrap();
+    FmResponseCacheLayer::new().cache(&cache)
+}
+
+async fn ask<S>(service: &S, method: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, String)
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone,
+{
+    let mut request = Request::builder().method(method).uri(path).header("host", "shop.test");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = service.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    (head.status, head.headers, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn get(path: &str) -> Request {
+    Request::builder().uri(path).header("host", "shop.test").body(Body::empty()).unwrap()
+}
+
+/// How often the handler runs for these requests, each asked twice in a row.
+async fn runs(handler: Handler, path: &str, users: &[&[(&str, &str)]]) -> u32 {
+    let service = layer().layer(handler.clone());
+    for headers in users.iter().flat_map(|headers| [headers, headers]) {
+        ask(&service, "GET", path, headers).await;
+    }
+    handler.runs()
+}
+
+#[tokio::test]
+async fn a_plain_response_is_shared_or_these_tests_would_show_nothing() {
+    assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/", &[&[], &[]]).await, 1);
+}
+
+#[tokio::test]
+async fn users_with_tokens_get_their_own_unless_it_is_for_everybody() {
+    let users: [&[_]; 3] = [&[("authorization", "Bearer a")], &[("authorization", "Bearer b")], &[]];
+    assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/me", &users).await, 5);
+    assert_eq!(runs(Handler::new(&[("cache-control", "private, max-age=60")]), "/me", &users).await, 6);
+    assert_eq!(runs(Handler::new(&[("cache-control", "public, max-age=60")]), "/", &users).await, 1);
+}
+
+#[tokio::test]
+async fn users_with_cookies_get_their_own_unless_it_is_for_everybody() {
+    let users: [&[_]; 3] = [&[("cookie", "session=a")], &[("cookie", "session=b")], &[]];
+    assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/me", &users).await, 5);
+    assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60"), ("vary", "Cookie")]), "/me", &users).await, 3);
+    assert_eq!(runs(Handler::new(&[("cache-control", "s-maxage=60")]), "/", &users).await, 1);
+}
+
+#[tokio::test]
+async fn a_visitors_response_is_not_for_a_user() {
+    let handler = Handler::new(&[("cache-control", "max-age=60")]);
+    let service = layer().layer(handler);
+    assert_eq!(ask(&service, "GET", "/", &[]).await.2, "run 1");
+    assert_eq!(ask(&service, "GET", "/", &[("cookie", "session=a")]).await.2, "run 2");
+    assert_eq!(ask(&service, "GET", "/", &[]).await.2, "run 1");
+}
+
+#[tokio::test]
+async fn what_sets_a_cookie_is_not_stored() {
+    let sets = |control: &'static str| {
+        let fields =
+            move |_: &Request| vec![("cache-control", control.to_owned()), ("set-cookie", "session=a".to_owned())];
+        Handler { fields: Arc::new(fields), ..Handler::new(&[]) }
+    };
+    for control in ["max-age=60", "public, max-age=60", "s-maxage=60"] {
+        assert_eq!(runs(sets(control), "/", &[&[]]).await, 2, "{control}");
+    }
+    // Unless it says that the rest may be stored.
+    let service = layer().layer(sets("max-age=60, private=\"set-cookie\""));
+    assert!(ask(&service, "GET", "/", &[]).await.1.contains_key("set-cookie"));
+    let (_, headers, body) = ask(&service, "GET", "/", &[]).await;
+    assert!(body == "run 1" && !headers.contains_key("set-cookie"));
+}
+
+#[tokio::test]
+async fn variants_by_language_and_encoding_are_apart() {
+    let handler = Handler::new(&[("cache-control", "max-age=60"), ("vary", "Accept-Language, Accept-Encoding")]);
+    let users: [&[_]; 5] = [
+        &[("accept-language", "de")],
+        &[("accept-language", "en")],
+        &[("accept-language", "de"), ("accept-encoding", "gzip")],
+        &[("accept-encoding", "gzip")],
+        &[],
+    ];
+    assert_eq!(runs(handler.clone(), "/", &users).await, 5);
+    assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60"), ("vary", "*")]), "/", &users).await, 10);
+}
+
+#[tokio::test]
+async fn a_page_that_looks_like_a_file_is_no_file() {
+    let handler = Handler::new(&[("content-type", "text/html")]);
+    assert_eq!(runs(handler, "/me/x.css", &[&[("cookie", "session=a")], &[]]).await, 4);
+}
+
+#[tokio::test]
+async fn overrides_of_method_and_path_pass_the_cache_by() {
+    for name in ["x-http-method-override", "x-method-override", "x-http-method", "x-original-url", "x-rewrite-url"] {
+        let handler = Handler::new(&[("cache-control", "max-age=60")]);
+        let service = layer().layer(handler.clone());
+        let (_, headers, _) = ask(&service, "GET", "/", &[(name, "/admin")]).await;
+        assert_eq!(headers["x-fm-cache"], "BYPASS");
+        assert_eq!(ask(&service, "GET", "/", &[]).await.2, "run 2", "{name} was stored");
+        assert_eq!(ask(&service, "GET", "/", &[(name, "/admin")]).await.2, "run 3", "{name} was answered");
+    }
+}
+
+#[tokio::test]
+async fn fields_that_a_proxy_sets_select() {
+    for name in ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "forwarded"] {
+        let users: [&[_]; 2] = [&[(name, "evil.test")], &[]];
+        assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/", &users).await, 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn hosts_are_apart_and_an_unreadable_one_is_not_stored() {
+    let handler = Handler::new(&[("cache-control", "max-age=60")]);
+    let service = layer().layer(handler.clone());
+    for host in ["a.test", "b.test", "a.test/x", "a.test/x"] {
+        let request = Request::builder().uri("/").header("host", host).body(Body::empty()).unwrap();
+        service.clone().oneshot(request).await.unwrap();
+    }
+    assert_eq!(handler.runs(), 4);
+}
+
+#[tokio::test]
+async fn nested_routers_do_not_mix_up_their_paths() {
+    let handler = Handler::new(&[("cache-control", "max-age=60")]);
+    let layer = layer();
+    let nest = || Router::new().route("/x", any(answer)).layer(layer.clone());
+    async fn answer(uri: axum::extract::OriginalUri) -> ([(&'static str, &'static str); 1], String) {
+        ([("cache-control", "max-age=60")], uri.0.path().to_owned())
+    }
+    let router = Router::new().nest("/a", nest()).nest("/b", nest());
+    for path in ["/a/x", "/b/x", "/a/x"] {
+        assert_eq!(ask(&router, "GET", path, &[]).await.2, path);
+    }
+    assert_eq!(handler.runs(), 0);
+}
+
+#[tokio::test]
+async fn an_error_page_is_stored_only_where_it_says_so() {
+    for status in [400, 404, 413, 431, 500, 502] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let quiet = Handler { status, ..Handler::new(&[("etag", "\"x\"")]) };
+        assert_eq!(runs(quiet, "/", &[&[("x-evil", "1")], &[]]).await, 4, "{status}");
+        let explicit = Handler { status, ..Handler::new(&[("cache-control", "max-age=60")]) };
+        assert_eq!(runs(explicit, "/", &[&[]]).await, 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn huge_headers_and_lengths_at_odds_are_not_stored() {
+    let huge = |_: &Request| vec![("cache-control", "max-age=60".to_owned()), ("x-huge", "x".repeat(70_000))];
+    assert_eq!(runs(Handler { fields: Arc::new(huge), ..Handler::new(&[]) }, "/", &[&[]]).await, 2);
+    let two = Handler::new(&[("cache-control", "max-age=60"), ("content-length", "5"), ("content-length", "6")]);
+    assert_eq!(runs(two, "/", &[&[]]).await, 2);
+    let wrong = Handler::new(&[("cache-control", "max-age=60"), ("content-length", "99")]);
+    assert_eq!(runs(wrong, "/", &[&[]]).await, 2);
+}
+
+#[tokio::test]
+async fn content_in_a_get_passes_the_cache_by() {
+    let handler = Handler::new(&[("cache-control", "max-age=60")]);
+    let service = layer().layer(handler.clone());
+    for _ in 0..2 {
+        let request = Request::builder().uri("/").header("host", "shop.test").body(Body::from("q=1")).unwrap();
+        service.clone().oneshot(request).await.unwrap();
+    }
+    assert_eq!(handler.runs(), 2);
+}
+
+/// The tests of the suite for these read a collection by an index that it does not have, and see nothing.
+#[tokio::test]
+async fn fields_of_one_connection_are_not_stored() {
+    let fields: &[_] = &[
+        ("cache-control", "max-age=60"),
+        ("connection", "x-one, close"),
+        ("x-one", "1"),
+        ("keep-alive", "timeout=5"),
+        ("proxy-authenticate", "Basic"),
+        ("proxy-authentication-info", "a=b"),
+        ("proxy-authorization", "Basic x"),
+        ("proxy-connection", "close"),
+        ("te", "trailers"),
+        ("transfer-encoding", "chunked"),
+        ("upgrade", "websocket"),
+        ("x-kept", "1"),
+    ];
+    let service = layer().layer(Handler::new(fields));
+    ask(&service, "GET", "/", &[]).await;
+    let (_, headers, body) = ask(&service, "GET", "/", &[]).await;
+    assert!(body == "run 1" && headers.contains_key("x-kept"));
+    let stored: HashMap<_, _> =
+        fields[1..fields.len() - 1].iter().filter(|(name, _)| headers.contains_key(*name)).copied().collect();
+    assert_eq!(stored, HashMap::new());
+}
+
+/// A service that answers once, and then fails.
+#[derive(Clone)]
+struct Dying(Handler);
+
+impl Service<Request> for Dying {
+    type Response = Response;
+    type Error = &'static str;
+    type Future = Ready<Result<Response, &'static str>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), &'static str>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        if self.0.runs() > 0 {
+            return ready(Err("the origin is gone"));
+        }
+        ready(self.0.call(request).into_inner().map_err(|never| match never {}))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stale_response_stands_in_for_a_dead_origin_unless_it_forbids_it() {
+    let fields: [(&'static [_], bool); 6] = [
+        (&[("cache-control", "max-age=2")], true),
+        (&[("cache-control", "max-age=2, stale-if-error=60")], true),
+        (&[("cache-control", "max-age=2, must-revalidate")], false),
+        (&[("cache-control", "max-age=2, proxy-revalidate")], false),
+        (&[("cache-control", "max-age=2, no-cache"), ("etag", "\"x\"")], false),
+        (&[("cache-control", "max-age=2, s-maxage=2")], false),
+    ];
+    for (fields, stands_in) in fields {
+        let service = layer().layer(Dying(Handler::new(fields)));
+        let ask = || service.clone().oneshot(get("/"));
+        ask().await.unwrap();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        let answer = ask().await;
+        assert_eq!(answer.is_ok(), stands_in, "{fields:?}");
+        if let Ok(answer) = answer {
+            assert_eq!(answer.headers()["x-fm-cache"], "STALE");
+        }
+    }
+}
+
+/// A body with a trailer after its one piece.
+struct Trailing(u8);
+
+impl HttpBody for Trailing {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        self.0 += 1;
+        Poll::Ready(match self.0 {
+            1 => Some(Ok(http_body::Frame::data(Bytes::from_static(b"piece")))),
+            2 => Some(Ok(http_body::Frame::trailers(HeaderMap::from_iter([(
+                "x-sum".parse().unwrap(),
+                "1".parse().unwrap(),
+            )])))),
+            _ => None,
+        })
+    }
+}
+
+#[tokio::test]
+async fn trailers_and_long_bodies_pass_through_and_are_not_stored() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let service = layer().max_body(8).layer(tower::service_fn(move |request: Request| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let body = if request.uri() == "/long" { Body::from("123456789") } else { Body::new(Trailing(0)) };
+        ready(Ok::<_, Infallible>(Response::builder().header("cache-control", "max-age=60").body(body).unwrap()))
+    }));
+    for _ in 0..2 {
+        assert_eq!(ask(&service, "GET", "/long", &[]).await.2, "123456789");
+        assert_eq!(ask(&service, "GET", "/trailers", &[]).await.2, "piece");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn requests_that_miss_together_ask_once_where_the_response_may_be_shared() {
+    for (control, expected) in [("max-age=60", 1), ("private, max-age=60", 20)] {
+        let (runs, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+        let (counted, opened) = (Arc::clone(&runs), Arc::clone(&gate));
+        let service = layer().layer(tower::service_fn(move |_: Request| {
+            let (runs, gate) = (Arc::clone(&counted), Arc::clone(&opened));
+            async move {
+                runs.fetch_add(1, Ordering::SeqCst);
+                let _permit = gate.acquire().await.unwrap();
+                Ok::<_, Infallible>(Response::builder().header("cache-control", control).body(Body::from("x")).unwrap())
+            }
+        }));
+        let all: Vec<_> = (0..20).map(|_| tokio::spawn(service.clone().oneshot(get("/")))).collect();
+        while runs.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        gate.add_permits(100);
+        for answer in all {
+            let body = to_bytes(answer.await.unwrap().unwrap().into_body(), 1).await.unwrap();
+            assert_eq!(body, "x");
+        }
+        assert_eq!(runs.load(Ordering::SeqCst), expected, "{control}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_invalidated_while_it_is_on_its_way_is_not_stored() {
+    let (runs, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+    let (counted, opened) = (Arc::clone(&runs), Arc::clone(&gate));
+    let layer = layer();
+    let service = layer.layer(tower::service_fn(move |request: Request| {
+        let (runs, gate) = (Arc::clone(&counted), Arc::clone(&opened));
+        async move {
+            if request.method() == "GET" {
+                runs.fetch_add(1, Ordering::SeqCst);
+                let _permit = gate.acquire().await.unwrap();
+            }
+            Ok::<_, Infallible>(
+                Response::builder().header("cache-control", "max-age=60").body(Body::from("x")).unwrap(),
+            )
+        }
+    }));
+    let first = tokio::spawn(service.clone().oneshot(get("/")));
+    while runs.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    ask(&service, "POST", "/", &[]).await;
+    gate.add_permits(100);
+    first.await.unwrap().unwrap();
+    ask(&service, "GET", "/", &[]).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    ask(&service, "GET", "/", &[]).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+    assert!(layer.invalidate("http://shop.test/").await.unwrap());
+    ask(&service, "GET", "/", &[]).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_tag_of_one_variant_invalidates_the_resource() {
+    let cache = FmCache::builder(FmMemoryBackend::new()).prefix("leaks").build().unwrap();
+    let tagged = |request: &Request| {
+        let language = request.headers()["accept-language"].to_str().unwrap();
+        let control = ("cache-control", "max-age=60".to_owned());
+        vec![control, ("vary", "accept-language".to_owned()), ("surrogate-key", format!("all, {language}"))]
+    };
+    let handler = Handler { fields: Arc::new(tagged), ..Handler::new(&[]) };
+    let layer = FmResponseCacheLayer::new().cache(&cache).tags_from("surrogate-key").unwrap();
+    let service = layer.layer(handler.clone());
+    let languages = [[("accept-language", "de")], [("accept-language", "en")]];
+    for expected in [2, 2] {
+        for language in &languages {
+            ask(&service, "GET", "/", language).await;
+        }
+        assert_eq!(handler.runs(), expected);
+    }
+    cache.invalidate_tag("de").await.unwrap();
+    assert_eq!(ask(&service, "GET", "/", &languages[0]).await.2, "run 3");
+    cache.clear_namespace("http").await.unwrap();
+    assert_eq!(ask(&service, "GET", "/", &languages[0]).await.2, "run 4");
+}
