@@ -4,7 +4,7 @@ use std::{
     any::Any,
     ops::Deref,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,6 +12,7 @@ use std::{
 
 use crate::{
     backend::Group,
+    print::Print,
     time::{Expiry, Tick},
 };
 
@@ -85,6 +86,8 @@ struct Rest {
     rests_until: AtomicU64,
     /// When it came into this process, where it is a copy of what a shared store holds.
     copied: Option<Tick>,
+    /// How the value looks to HTTP clients, once one has asked.
+    print: OnceLock<Option<Arc<Print>>>,
 }
 
 /// Time to idle: expires `limit` after the last read.
@@ -291,6 +294,25 @@ impl Entry {
         }
     }
 
+    /// With room for how the value looks to HTTP clients, which may be known.
+    #[must_use]
+    pub(crate) fn printed(self, print: Option<Arc<Print>>) -> Self {
+        self.with(|rest| rest.print = print.map_or_else(OnceLock::new, |print| OnceLock::from(Some(print))))
+    }
+
+    /// How the value looks to HTTP clients. Found out once where there is room to keep it.
+    pub(crate) fn print(&self, find: impl FnOnce() -> Option<Arc<Print>>) -> Option<Arc<Print>> {
+        match self.rest() {
+            Some(rest) => rest.print.get_or_init(find).clone(),
+            None => find(),
+        }
+    }
+
+    /// Of what use it is past its expiry.
+    pub(crate) fn late(&self) -> Late {
+        self.rest().map(|rest| rest.late).unwrap_or_default()
+    }
+
     /// The groups it is in.
     pub fn groups(&self) -> &[Group] {
         self.rest().map_or(&[], |rest| &rest.groups)
@@ -381,6 +403,7 @@ impl Default for Rest {
             due: Tick::NEVER,
             rests_until: AtomicU64::new(0),
             copied: None,
+            print: OnceLock::new(),
         }
     }
 }

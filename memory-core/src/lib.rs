@@ -8,6 +8,7 @@
 //! | use the cache by hand | [`FmCacheManager`] (the process-wide one), [`FmCache`] (a handle) |
 //! | keep entries in memory | [`FmMemoryBackend`] |
 //! | call again what fails for now | [`macro@default_retry`], [`macro@retry`], [`fn@retry`], [`derive@Retryable`] |
+//! | tell HTTP clients what is cached | [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson) |
 //! | make a value once | [`macro@cached_singleton`] |
 //! | remember the last results | [`macro@fm_lru`], [`FmLru`] |
 //! | call an upstream over HTTP | [`FmResilientClient`] |
@@ -113,11 +114,11 @@
 //! | `moka` | no | `FmMemoryEngine::Moka`: entries in memory are kept by the crate `moka` |
 //! | `retry` | yes | retry policies |
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
-//! | `axum` | yes | extractors as key parts, `Json` as a cached value, [`FmCache::layer`], [`FmResponseCacheLayer`], errors as responses |
+//! | `axum` | yes | extractors as key parts, responses as cached values, [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson), [`FmResponseCacheLayer`], [`FmCache::layer`], errors as responses |
 //! | `test-util` | no | [`test_util`](https://docs.rs/memory-core/latest/memory_core/test_util): faults from a seed, a simulated Redis; under paused tokio time, the waits of sync retries move the clock instead of blocking |
 //! | `metrics` | no | nothing yet |
 
-// The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; entry;
+// The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; print, entry;
 // backend; flight; stats; cache; http; retry (no cache room); singleton; client (retry); __private, for the macros.
 #[doc(hidden)]
 pub mod __private;
@@ -134,6 +135,16 @@ mod flight;
 mod http;
 mod key;
 mod lru;
+#[cfg(feature = "axum")]
+mod print;
+#[cfg(not(feature = "axum"))]
+mod print {
+    //! Without axum no value is shown to HTTP clients.
+
+    /// There is none.
+    #[derive(Debug)]
+    pub enum Print {}
+}
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
@@ -159,7 +170,10 @@ pub use client::{
 };
 pub use error::FmError;
 #[cfg(feature = "axum")]
-pub use http::{FmResponseCacheLayer, FmResponseCacheService};
+pub use http::{
+    FmCacheHeadersFuture, FmCacheHeadersLayer, FmCacheHeadersService, FmJson, FmResponseCacheLayer,
+    FmResponseCacheService,
+};
 pub use key::CacheKey;
 pub use lru::{CacheInfo, FmLru};
 #[cfg(all(feature = "macros", feature = "retry"))]

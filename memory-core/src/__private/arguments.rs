@@ -22,6 +22,31 @@ impl<T: ?Sized> Clone for Part<'_, T> {
 
 impl<T: ?Sized> Copy for Part<'_, T> {}
 
+/// What no request holds as it is, so that a function which takes it is no handler.
+macro_rules! never_extracted {
+    ($($ty:ty)*) => {$(
+        impl Part<'_, $ty> {
+            /// Whether an axum handler could take this argument.
+            #[inline]
+            pub fn can_be_extracted(self) -> bool {
+                false
+            }
+        }
+    )*};
+}
+never_extracted!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 bool char);
+
+/// What a request may hold.
+pub trait Extracted: Sized {
+    /// Whether an axum handler could take this argument.
+    #[inline]
+    fn can_be_extracted(self) -> bool {
+        true
+    }
+}
+
+impl<T: ?Sized> Extracted for Part<'_, T> {}
+
 /// What is keyed as its inside.
 macro_rules! peeled {
     ($($outer:ty => |$value:ident| $inside:expr;)*) => {$(

@@ -4,19 +4,21 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
+    task::{Context, Waker},
     time::Duration,
 };
 
 use crate::{
     FmCache, FmError,
     cache::{
-        Chosen, Hit, Job, Limits, Ours, Put, Remove, Topic, Turn, Write, block_on,
-        outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
+        Chosen, Exchange, FmOutcome, Hit, Job, Limits, Ours, Put, Remove, Served, Show, Topic, Turn, Write, block_on,
+        outcome::{BodyFuture, Face, Fate, Outcome, Share, Split, Verdict},
         start_of, with_current,
     },
     entry::{Entry, Standing},
     error::Kind,
     key::{Key, KeyBuf},
+    time::Tick,
 };
 
 /// One call of a memorized function, but for its body.
@@ -37,6 +39,8 @@ pub struct Call<'a, S: Outcome, X, H> {
     pub refresh: bool,
     /// How long it waits for its run.
     pub limits: Limits,
+    /// The HTTP request that it answers, and how its value is shown there.
+    pub(super) exchange: Option<(Exchange, Show<S::Return>)>,
 }
 
 impl<S, X, H> Call<'_, S, X, H>
@@ -50,6 +54,18 @@ where
     #[must_use]
     pub fn within(mut self, soft: Option<Result<Duration, FmError>>, hard: Option<Result<Duration, FmError>>) -> Self {
         self.limits = Limits { soft: self.length(soft), hard: self.length(hard) };
+        self
+    }
+
+    /// The call may be the answer to the HTTP request at hand, where its value can be shown to a client.
+    #[must_use]
+    #[inline]
+    pub fn answering(mut self, show: Option<Show<S::Return>>) -> Self {
+        let exchange = show.and_then(|show| Exchange::of_this_call().map(|exchange| (exchange, show)));
+        if let Some((exchange, _)) = &exchange {
+            self.refresh |= exchange.wish().refresh;
+        }
+        self.exchange = exchange;
         self
     }
 
@@ -71,9 +87,35 @@ where
         if self.refresh {
             return Hit::Nothing;
         }
-        self.with_cache(|cache| {
-            cache.core().hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone()))
+        self.with_cache(|cache| match &self.exchange {
+            None => cache.core().hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone())),
+            Some((exchange, show)) => self.hit_shown(cache, exchange, *show),
         })
+    }
+
+    /// The answer from memory to an HTTP request.
+    fn hit_shown(&self, cache: &FmCache, exchange: &Exchange, show: Show<S::Return>) -> Hit<S::Return> {
+        let wish = exchange.wish();
+        if wish.bypass {
+            return Hit::Nothing;
+        }
+        let now = Tick::now();
+        cache.core().hit_where(
+            self.key.as_key(),
+            now,
+            |entry| wish.takes(entry, now),
+            |entry, stored: &S::Stored| {
+                let print = entry.print(|| show(self.shape.value(stored.clone())));
+                exchange.tell(Served::of_entry(entry, now, print));
+                self.shape.value(stored.clone())
+            },
+        )
+    }
+
+    /// The rest of a call that has found nothing in memory.
+    fn missed(&self) -> Missed<S, X, H> {
+        let exchange = self.exchange.as_ref().map(|(exchange, _)| exchange.clone());
+        Missed { job: self.job(), refresh: self.refresh, exchange }
     }
 
     #[inline(always)]
@@ -102,7 +144,8 @@ where
         }
         let limits = self.limits.or(cache.core().defaults.limits);
         let (key, ours) = (self.key.to_key(), self.ours);
-        Some(Job { cache, key, shape: self.shape, face: self.face, share: self.share, ours, limits })
+        let exchange = self.exchange.clone();
+        Some(Job { cache, key, shape: self.shape, face: self.face, share: self.share, ours, limits, exchange })
     }
 }
 
@@ -134,13 +177,31 @@ where
             }
             Answered::AtOnce(answer)
         }
-        Hit::Nothing => Answered::later(missed_detached(call.job(), call.refresh, miss)),
+        Hit::Nothing => Answered::later(missed_detached(call.missed(), miss)),
+    }
+}
+
+/// A call that has found nothing in memory, with what it needs from here on.
+struct Missed<S: Outcome, X, H> {
+    job: Option<Job<S, X, H>>,
+    refresh: bool,
+    /// The HTTP request that it answers.
+    exchange: Option<Exchange>,
+}
+
+impl<S: Outcome, X, H> Missed<S, X, H> {
+    /// Runs the body of a call that can't be cached.
+    async fn uncached<F: Future<Output = S::Return>>(exchange: Option<Exchange>, body: F) -> S::Return {
+        let returned = body.await;
+        if let Some(exchange) = &exchange {
+            exchange.tell(Served::unstored(FmOutcome::Bypassed));
+        }
+        returned
     }
 }
 
 async fn missed_detached<S, X, H, J, B>(
-    job: Option<Job<S, X, H>>,
-    refresh: bool,
+    Missed { job, refresh, exchange }: Missed<S, X, H>,
     miss: impl FnOnce() -> (J, B),
 ) -> S::Return
 where
@@ -152,8 +213,12 @@ where
     B: FnOnce() -> BodyFuture<S::Return>,
 {
     match job {
-        Some(job) => job.miss_detached(refresh, miss).await,
-        None => start_of(miss)().await,
+        Some(job) if job.is_to_bypass() => job.bypass(start_of(miss)).await,
+        Some(job) => match job.only_if_cached() {
+            Some(exchange) => job.answer_if_cached(exchange).await,
+            None => job.miss_detached(refresh, miss).await,
+        },
+        None => Missed::<S, X, H>::uncached(exchange, start_of(miss)()).await,
     }
 }
 
@@ -174,14 +239,13 @@ where
 {
     match call.hit() {
         Hit::Answer(answer) => Answered::AtOnce(answer),
-        Hit::Due(answer) => Answered::later(missed_in_place(call.job(), call.refresh, Some(answer), miss)),
-        Hit::Nothing => Answered::later(missed_in_place(call.job(), call.refresh, None, miss)),
+        Hit::Due(answer) => Answered::later(missed_in_place(call.missed(), Some(answer), miss)),
+        Hit::Nothing => Answered::later(missed_in_place(call.missed(), None, miss)),
     }
 }
 
 async fn missed_in_place<S, X, H, J, B, F>(
-    job: Option<Job<S, X, H>>,
-    refresh: bool,
+    Missed { job, refresh, exchange }: Missed<S, X, H>,
     due: Option<S::Return>,
     miss: impl FnOnce() -> (J, B),
 ) -> S::Return
@@ -193,7 +257,13 @@ where
     B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    let Some(job) = job else { return start_of(miss)().await };
+    let Some(job) = job else { return Missed::<S, X, H>::uncached(exchange, start_of(miss)()).await };
+    if job.is_to_bypass() {
+        return job.bypass(start_of(miss)).await;
+    }
+    if let (None, Some(exchange)) = (&due, job.only_if_cached()) {
+        return job.answer_if_cached(exchange).await;
+    }
     if let Some(answer) = due {
         return job.renew_here(answer, miss).await;
     }
@@ -396,8 +466,8 @@ where
         .failure()
         .map(|failure| FmError::new(Kind::Config, format!("an argument can't be part of a key: {failure}")));
     let verdict = judge(&value);
-    let (cache, key, split) = (Chosen::new(cache), key.to_key(), shape.split(value));
-    let value = if let Split::Value(value) = split { Some(value) } else { None };
+    let (cache, key) = (Chosen::new(cache), key.to_key());
+    let value = stored_part(shape, value);
     Put::new(move |strict| async move {
         if let Some(failure) = failure {
             return Err(failure);
@@ -407,6 +477,17 @@ where
         let Some(life) = cache.core().life(&verdict)? else { return Ok(()) };
         cache.core().write(vec![Write { key, value, life: Some(life), tags: verdict.tags }], face, strict).await
     })
+}
+
+/// What is stored of a value that is given by hand: nothing where it is not for everybody.
+fn stored_part<S: Outcome>(shape: S, mut value: S::Return) -> Option<S::Stored> {
+    if shape.poll_whole(&mut value, &mut Context::from_waker(Waker::noop())).is_pending() {
+        return None;
+    }
+    if shape.fate(&value) != Fate::Stored {
+        return None;
+    }
+    if let Split::Value(stored) = shape.split(value) { Some(stored) } else { None }
 }
 
 /// Stores a value in memory as if the synchronous function had returned it.

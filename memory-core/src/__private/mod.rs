@@ -8,9 +8,12 @@ mod ended;
 mod judge;
 pub mod lru;
 mod outcome;
+#[cfg(feature = "axum")]
+mod responses;
 #[cfg(feature = "retry")]
 pub mod retry;
 mod share;
+mod shown;
 pub mod singleton;
 mod site;
 mod spec;
@@ -65,13 +68,17 @@ pub type Remove = crate::cache::Remove<'static>;
 /// The traits behind the probes, for a glob import in expansions: they only apply to this module's own types.
 pub mod probes {
     pub use super::{
-        arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, NoKey as _, Unpeeled as _},
+        arguments::{ByBare as _, ByCacheKey as _, BySerialize as _, Extracted as _, NoKey as _, Unpeeled as _},
         bind::{
             BindByReference as _, BindByValue as _, MentionByClone as _, MentionNot as _, MentionUnasked as _,
             OwnByToOwned as _, OwnNot as _, OwnUnasked as _,
         },
         ended::{EndedByConversion as _, EndedNever as _},
-        outcome::{NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _, StoredInMemory as _},
+        outcome::{
+            NoHead as _, NoJson as _, NoOption as _, NoResult as _, NotStored as _, StoredAsBytes as _,
+            StoredInMemory as _,
+        },
         share::{ShareByClone as _, ShareByMessage as _, ShareByReference as _, ShareNot as _},
+        shown::{ShownAsResponse as _, ShownNot as _},
     };
 }

@@ -8,8 +8,6 @@ use std::{convert::Infallible, marker::PhantomData};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-#[cfg(feature = "axum")]
-use super::wrapping::InJson;
 use super::{
     bind::placeholder,
     call::Call,
@@ -19,14 +17,14 @@ use super::{
 };
 use crate::{
     cache::{
-        FmCache, Limits, Ours,
-        outcome::{Face, MemoryOnly, Outcome, Portable, Share, Split},
+        FmCache, Limits, Ours, Show,
+        outcome::{Face, Fate, MemoryOnly, Outcome, Portable, Share, Split},
     },
     key::KeyBuf,
 };
 
 /// A return type whose layers `W` have been peeled off a value of type `T`.
-pub struct Layers<T, W>(PhantomData<fn() -> (T, W)>);
+pub struct Layers<T, W>(pub(super) PhantomData<fn() -> (T, W)>);
 
 impl<T, W> Clone for Layers<T, W> {
     fn clone(&self) -> Self {
@@ -76,14 +74,6 @@ impl<T, W> Layers<Option<T>, W> {
     }
 }
 
-#[cfg(feature = "axum")]
-impl<T, W> Layers<axum::Json<T>, W> {
-    /// Peels a `Json`.
-    pub fn json(self) -> Layers<T, InJson<W>> {
-        Layers(PhantomData)
-    }
-}
-
 /// What `cache_err` meets when there is no `Result`.
 pub struct ReturnsNoResult<T>(PhantomData<fn() -> T>);
 /// What `cache_none` meets when there is no `Option`.
@@ -128,6 +118,16 @@ pub trait NoOption<T>: Sized {
 }
 
 impl<T, W> NoOption<T> for Layers<T, W> {}
+
+/// No status and no headers to peel.
+pub trait NoHead: Sized {
+    /// Nothing to peel.
+    fn head(self) -> Self {
+        self
+    }
+}
+
+impl<T, W> NoHead for Layers<T, W> {}
 
 /// No `Json` to peel.
 pub trait NoJson: Sized {
@@ -177,6 +177,10 @@ where
         W::failed(failure)
     }
 
+    fn fate(self, returned: &Self::Return) -> Fate {
+        W::fate(returned)
+    }
+
     fn is_none(self, returned: &Self::Return) -> bool {
         W::is_none(returned)
     }
@@ -199,7 +203,7 @@ impl<T, W: Wrapping> Layers<T, W> {
 }
 
 /// The type of what is stored.
-pub struct Stored<T>(PhantomData<fn() -> T>);
+pub struct Stored<T>(pub(super) PhantomData<fn() -> T>);
 
 impl<T> Clone for Stored<T> {
     fn clone(&self) -> Self {
@@ -280,9 +284,22 @@ impl Nowhere {
     }
 
     /// A shape, so that the one mistake has one message.
-    pub fn shape<T, W: Wrapping>(self, _: Layers<T, W>) -> Unusable<W::Return<T>, W::Failure> {
+    pub fn shape<S: Shaped>(self, _: S) -> Unusable<S::Return, S::Failure> {
         Unusable(PhantomData)
     }
+}
+
+/// The shape of a return type, whether its value can be stored or not.
+pub trait Shaped {
+    /// What is returned.
+    type Return;
+    /// What is a failure.
+    type Failure;
+}
+
+impl<T, W: Wrapping> Shaped for Layers<T, W> {
+    type Return = W::Return<T>;
+    type Failure = W::Failure;
 }
 
 /// Whether a `T` can be handed to many callers.
@@ -381,6 +398,8 @@ pub trait Plan: Copy + Send + Sync + 'static {
     fn share(self) -> Self::Share;
     /// How an error of ours becomes what it returns, where it can.
     fn ours(self) -> Option<Ours<Self::Return>>;
+    /// How what it returns looks to HTTP clients, where it is a response.
+    fn show(self) -> Option<Show<Self::Return>>;
 }
 
 /// A [`Plan`], put together from what the probes found.
@@ -389,6 +408,7 @@ pub struct Found<S: Outcome, X, H> {
     face: X,
     share: H,
     ours: Option<Ours<S::Return>>,
+    show: Option<Show<S::Return>>,
 }
 
 impl<S: Outcome, X: Copy, H: Copy> Clone for Found<S, X, H> {
@@ -400,12 +420,12 @@ impl<S: Outcome, X: Copy, H: Copy> Clone for Found<S, X, H> {
 impl<S: Outcome, X: Copy, H: Copy> Copy for Found<S, X, H> {}
 
 /// Puts a [`Plan`] together.
-pub fn plan<S, X, H, W>(shape: S, face: X, share: H, ended: W) -> Found<S, X, H>
+pub fn plan<S, X, H, W>(shape: S, face: X, share: H, ended: W, show: Option<Show<S::Return>>) -> Found<S, X, H>
 where
     S: Outcome,
     W: EndedWay<S::Return>,
 {
-    Found { shape, face, share, ours: ended.ours() }
+    Found { shape, face, share, ours: ended.ours(), show }
 }
 
 impl<S, X, H> Plan for Found<S, X, H>
@@ -434,6 +454,10 @@ where
     fn ours(self) -> Option<Ours<S::Return>> {
         self.ours
     }
+
+    fn show(self) -> Option<Show<S::Return>> {
+        self.show
+    }
 }
 
 /// A call of a function whose plan is `plan`.
@@ -453,6 +477,7 @@ pub fn call<'a, P: Plan>(
         ours: plan.ours(),
         refresh,
         limits: Limits::default(),
+        exchange: None,
     }
 }
 

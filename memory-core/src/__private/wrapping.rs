@@ -1,8 +1,8 @@
-//! The layers around a value: `Result`, `Option`, `Json`, from the outside.
+//! The layers around a value: `Result` and `Option`, from the outside.
 
 use std::{convert::Infallible, marker::PhantomData};
 
-use crate::cache::outcome::Split;
+use crate::cache::outcome::{Fate, Split};
 
 /// Layers around a value.
 pub trait Wrapping {
@@ -32,6 +32,14 @@ pub trait Wrapping {
     /// The innermost value of what was returned.
     fn inner<T>(returned: &Self::Return<T>) -> Option<&T>;
 
+    /// The innermost value of what was returned.
+    fn inner_mut<T>(returned: &mut Self::Return<T>) -> Option<&mut T>;
+
+    /// Whom what was returned may reach.
+    fn fate<T>(_: &Self::Return<T>) -> Fate {
+        Fate::Stored
+    }
+
     /// Whether the `Option` layer is `None`.
     fn is_none<T>(_: &Self::Return<T>) -> bool {
         false
@@ -53,9 +61,6 @@ pub struct InKeptResult<E>(PhantomData<fn() -> E>);
 pub struct InOption<W>(PhantomData<fn() -> W>);
 /// An `Option`, inside `W`, that is stored whole.
 pub struct InKeptOption<W>(PhantomData<fn() -> W>);
-/// An axum `Json`, inside `W`, stored as its inside.
-#[cfg(feature = "axum")]
-pub struct InJson<W>(PhantomData<fn() -> W>);
 
 impl Wrapping for Bare {
     type Return<T> = T;
@@ -92,6 +97,10 @@ impl Wrapping for Bare {
     }
 
     fn inner<T>(returned: &T) -> Option<&T> {
+        Some(returned)
+    }
+
+    fn inner_mut<T>(returned: &mut T) -> Option<&mut T> {
         Some(returned)
     }
 }
@@ -137,6 +146,10 @@ impl<E> Wrapping for InResult<E> {
         returned.as_ref().ok()
     }
 
+    fn inner_mut<T>(returned: &mut Result<T, E>) -> Option<&mut T> {
+        returned.as_mut().ok()
+    }
+
     fn is_err<T>(returned: &Result<T, E>) -> bool {
         returned.is_err()
     }
@@ -178,6 +191,10 @@ impl<E> Wrapping for InKeptResult<E> {
 
     fn inner<T>(returned: &Result<T, E>) -> Option<&T> {
         returned.as_ref().ok()
+    }
+
+    fn inner_mut<T>(returned: &mut Result<T, E>) -> Option<&mut T> {
+        returned.as_mut().ok()
     }
 
     fn is_err<T>(returned: &Result<T, E>) -> bool {
@@ -227,6 +244,14 @@ impl<W: Wrapping<Absent = Infallible>> Wrapping for InOption<W> {
         W::inner(returned).and_then(Option::as_ref)
     }
 
+    fn inner_mut<T>(returned: &mut Self::Return<T>) -> Option<&mut T> {
+        W::inner_mut(returned).and_then(Option::as_mut)
+    }
+
+    fn fate<T>(returned: &Self::Return<T>) -> Fate {
+        W::fate(returned)
+    }
+
     fn is_none<T>(returned: &Self::Return<T>) -> bool {
         W::inner(returned).is_some_and(Option::is_none)
     }
@@ -274,56 +299,16 @@ impl<W: Wrapping> Wrapping for InKeptOption<W> {
         W::inner(returned).and_then(Option::as_ref)
     }
 
+    fn inner_mut<T>(returned: &mut Self::Return<T>) -> Option<&mut T> {
+        W::inner_mut(returned).and_then(Option::as_mut)
+    }
+
+    fn fate<T>(returned: &Self::Return<T>) -> Fate {
+        W::fate(returned)
+    }
+
     fn is_none<T>(returned: &Self::Return<T>) -> bool {
         W::inner(returned).is_some_and(Option::is_none)
-    }
-
-    fn is_err<T>(returned: &Self::Return<T>) -> bool {
-        W::is_err(returned)
-    }
-}
-
-#[cfg(feature = "axum")]
-impl<W: Wrapping> Wrapping for InJson<W> {
-    type Return<T> = W::Return<axum::Json<T>>;
-    type Stored<T> = W::Stored<T>;
-    type Absent = W::Absent;
-    type Failure = W::Failure;
-
-    fn split<T>(returned: Self::Return<T>) -> Split<W::Stored<T>, W::Absent, W::Failure> {
-        W::split(returned).map(|stored| W::map(stored, |axum::Json(value)| value))
-    }
-
-    fn value<T>(stored: W::Stored<T>) -> Self::Return<T> {
-        W::value(W::map(stored, axum::Json))
-    }
-
-    fn wrap<T>(value: T) -> Self::Return<T> {
-        W::wrap(axum::Json(value))
-    }
-
-    fn absent<T>(absent: W::Absent) -> Self::Return<T> {
-        W::absent(absent)
-    }
-
-    fn failed<T>(failure: W::Failure) -> Self::Return<T> {
-        W::failed(failure)
-    }
-
-    fn map<T, U>(stored: W::Stored<T>, change: impl FnOnce(T) -> U) -> W::Stored<U> {
-        W::map(stored, change)
-    }
-
-    fn present<T>(stored: W::Stored<Option<T>>) -> Option<W::Stored<T>> {
-        W::present(stored)
-    }
-
-    fn inner<T>(returned: &Self::Return<T>) -> Option<&T> {
-        W::inner(returned).map(|json| &json.0)
-    }
-
-    fn is_none<T>(returned: &Self::Return<T>) -> bool {
-        W::is_none(returned)
     }
 
     fn is_err<T>(returned: &Self::Return<T>) -> bool {

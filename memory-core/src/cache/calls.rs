@@ -480,7 +480,7 @@ where
             let (key, shape, share) = (place.key(), Computed::<T, E>::new(), AsSource);
             let limits = limits.or(cache.core().defaults.limits);
             let ours: Option<Ours<Result<T, E>>> = Some(|error| Err(E::from(error)));
-            let job = Job { cache, key, shape, face: Portable, share, ours, limits };
+            let job = Job { cache, key, shape, face: Portable, share, ours, limits, exchange: None };
             let judge = move |computed: &Result<T, E>| {
                 judges.into_iter().for_each(|judge| judge(computed, &mut verdict));
                 verdict

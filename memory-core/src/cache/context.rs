@@ -5,10 +5,11 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use tokio::task::futures::TaskLocalFuture;
 #[cfg(feature = "retry")]
-use tokio::{task::futures::TaskLocalFuture, time::Instant};
+use tokio::time::Instant;
 
-use super::{FmCache, report::Report};
+use super::{Exchange, FmCache, report::Report};
 use crate::flight::RunId;
 #[cfg(feature = "retry")]
 use crate::retry::Nest;
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) run: Option<RunId>,
     /// Where calls are noted down, if somebody observes them.
     pub(crate) report: Option<Report>,
+    /// The HTTP request that is being answered, until a call has taken that on.
+    pub(crate) exchange: Option<Exchange>,
     /// The retry in whose attempt we are.
     #[cfg(feature = "retry")]
     pub(crate) retry: Option<Nest>,
@@ -63,6 +66,17 @@ impl Context {
         CONTEXT.try_with(|context| context.run).ok().flatten()
     }
 
+    /// The surroundings of the body of a call: what it calls answers no request.
+    pub(crate) fn inside(run: Option<RunId>) -> Self {
+        let current = Self::current();
+        Self { run: run.or(current.run), exchange: None, ..current }
+    }
+
+    /// The HTTP request that a call here answers.
+    pub(crate) fn exchange() -> Option<Exchange> {
+        CONTEXT.try_with(|context| context.exchange.clone().filter(|_| context.run.is_none())).ok().flatten()
+    }
+
     /// The scoped cache, where there is one.
     #[inline(always)]
     pub(crate) fn scoped_cache() -> Option<FmCache> {
@@ -91,7 +105,7 @@ impl Context {
     }
 
     /// Runs `future` in these surroundings.
-    pub(crate) fn scope<F: Future>(self, future: F) -> impl Future<Output = F::Output> + use<F> {
+    pub(crate) fn scope<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
         self.announce();
         CONTEXT.scope(self, future)
     }

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    Context, FmCache, Look, Topic,
+    Context, Exchange, FmCache, Look, Served, Topic,
     life::Limits,
     outcome::{Face, Outcome, Share, Shared},
     read::{Copied, Found},
@@ -16,10 +16,11 @@ use super::{
 };
 use crate::{
     backend::{Group, RemoteTier, Stamp},
-    entry::Standing,
+    entry::Entry,
     error::FmError,
     flight::{Join, Lead, Lookup, RunId, Waited},
     key::{Key, KeyRef},
+    print::Print,
     stats::Counters,
     time::Tick,
 };
@@ -34,6 +35,8 @@ pub(crate) struct Published {
     pub(crate) groups: Box<[Group]>,
     /// Where the answer was stored, if it was.
     pub(crate) stored: Option<Provenance>,
+    /// What HTTP clients may know about the answer.
+    pub(crate) served: Option<Served>,
 }
 
 /// An answer.
@@ -65,6 +68,9 @@ impl Lookup<Key> for KeyRef<'_> {
 /// How an error of ours becomes what a function returns.
 pub(crate) type Ours<R> = fn(FmError) -> R;
 
+/// How a returned value looks to HTTP clients; `None` where its body can't be seen.
+pub(crate) type Show<R> = fn(R) -> Option<Arc<Print>>;
+
 /// One call that missed: everything about it but its body.
 pub(crate) struct Job<S: Outcome, X, H> {
     pub(crate) cache: FmCache,
@@ -76,11 +82,14 @@ pub(crate) struct Job<S: Outcome, X, H> {
     pub(crate) ours: Option<Ours<S::Return>>,
     /// Those of the cache where the call has none.
     pub(crate) limits: Limits,
+    /// The HTTP request that the call answers, and how its value is shown there.
+    pub(crate) exchange: Option<(Exchange, Show<S::Return>)>,
 }
 
 impl<S: Outcome, X: Copy, H: Copy> Clone for Job<S, X, H> {
     fn clone(&self) -> Self {
-        Self { cache: self.cache.clone(), key: self.key.clone(), ..*self }
+        let exchange = self.exchange.clone();
+        Self { cache: self.cache.clone(), key: self.key.clone(), exchange, ..*self }
     }
 }
 
@@ -127,6 +136,7 @@ struct Answer<T> {
     /// The cache's epoch before it was found.
     epoch: u64,
     groups: Box<[Group]>,
+    served: Served,
 }
 
 /// The right and the duty to run a body.
@@ -223,11 +233,14 @@ where
     fn look_again(&self, lead: Lead<Key, Published>, miss_is_counted: bool) -> Turn<S> {
         let core = self.cache.core();
         let epoch = core.epochs.current();
-        match core.look(self.key.as_key(), Standing::answers, |entry, value: &S::Stored| {
-            (Arc::new(value.clone()), Provenance::of_entry(entry, FmTier::Memory, Tick::now()))
-        }) {
-            Look::Value((stored, what)) => {
-                let answer = Answer { stored, what, epoch, groups: Box::default() };
+        let now = Tick::now();
+        let see = |entry: &Entry, value: &S::Stored| {
+            let what = Provenance::of_entry(entry, FmTier::Memory, now);
+            (Arc::new(value.clone()), what, self.served(entry, value, now))
+        };
+        match core.look_at(self.key.as_key(), now, |entry| self.answers(entry, now), see) {
+            Look::Value((stored, what, served)) => {
+                let answer = Answer { stored, what, epoch, groups: Box::default(), served };
                 Turn::Answer(self.found(lead, answer, miss_is_counted, |_| {}))
             }
             _ => Turn::Lead(Leading { lead, ask: Ask::Value { miss_is_counted } }),
@@ -265,7 +278,7 @@ where
             return run(lead, stamp, Excuse::Memory);
         };
         let standing = copied.entry.standing(Tick::now());
-        if !standing.answers() || is_leased && standing.is_due() {
+        if !self.answers(&copied.entry, Tick::now()) || is_leased && standing.is_due() {
             self.count_miss_of(&ask);
             return run(lead, stamp, Excuse::Remote(Box::new(copied)));
         }
@@ -284,7 +297,8 @@ where
     fn keep_copy(&self, lead: Lead<Key, Published>, epoch: u64, copied: Copied<S::Stored>, ask: &Ask) -> S::Return {
         let core = self.cache.core();
         let what = Provenance::of_entry(&copied.entry, FmTier::Remote, Tick::now());
-        let answer = Answer { stored: copied.value, what, epoch, groups: copied.entry.groups().into() };
+        let served = self.served(&copied.entry, &copied.value, Tick::now());
+        let answer = Answer { stored: copied.value, what, epoch, groups: copied.entry.groups().into(), served };
         let is_counted = !matches!(ask, Ask::Value { miss_is_counted: false });
         self.found(lead, answer, is_counted, |key| {
             if let Some(local) = &core.local {
@@ -309,15 +323,16 @@ where
     fn found(
         &self,
         lead: Lead<Key, Published>,
-        Answer { stored, what, epoch, groups }: Answer<S::Stored>,
+        Answer { stored, what, epoch, groups, served }: Answer<S::Stored>,
         is_counted: bool,
         keep: impl FnOnce(Key),
     ) -> S::Return {
         if !is_counted {
             self.cache.core().note(self.key.as_key(), what);
         }
+        self.tell(served.clone());
         let said = Said::Value(stored.clone());
-        let published = Published { said, run: lead.id(), epoch, groups, stored: Some(what) };
+        let published = Published { said, run: lead.id(), epoch, groups, stored: Some(what), served: Some(served) };
         lead.finish(Arc::new(published), || keep(self.key.clone()));
         self.shape.value(Arc::unwrap_or_clone(stored))
     }
@@ -347,13 +362,19 @@ where
         }?;
         let coalesced = Provenance::of(FmOutcome::Coalesced);
         self.cache.core().note(self.key.as_key(), published.stored.filter(Provenance::is_stale).unwrap_or(coalesced));
+        self.tell_of_another(published);
         Some(answer)
     }
 
     /// Runs the body past the cache.
     pub(crate) async fn bypass<F: Future<Output = S::Return>>(&self, body: impl FnOnce() -> F) -> S::Return {
         self.cache.core().count_bypass(self.key.as_key());
-        body().await
+        if self.exchange.is_none() {
+            return body().await;
+        }
+        let returned = Context::inside(None).scope(body()).await;
+        self.tell(Served::unstored(FmOutcome::Bypassed));
+        returned
     }
 
     /// When this call takes a stale value rather than to wait on; `None`: never.
@@ -375,7 +396,12 @@ where
             return Ok(output);
         }
         match self.cache.core().bridge(&self.key, self.face).await {
-            Some(stored) => Err(self.shape.value(stored)),
+            Some((stored, what)) => {
+                if let Some((exchange, _)) = &self.exchange {
+                    exchange.tell_at_last(Served::instead(what, self.print(&stored)));
+                }
+                Err(self.shape.value(stored))
+            }
             None => Ok(awaited.await),
         }
     }

@@ -100,7 +100,7 @@ impl Core {
         let groups = self.groups(key.as_key(), &holding.tags);
         let life = Life { expiry: Expiry::after(holding.life), idle: None, late: Late::default(), due: None };
         let copied = self.coherence.as_ref().map(|_| since.began);
-        let origin = Origin { born: Tick::now(), epoch: since.epoch, groups, copied, rests: None };
+        let origin = Origin { born: Tick::now(), epoch: since.epoch, groups, copied, rests: None, print: None };
         if holding.life.is_zero() || self.is_closed() {
             lead.answer(told);
             return false;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Job, Topic,
+    Job, Served, Topic,
     engine::{Published, Run, Said},
     life::Life,
     outcome::{Face, Outcome, Share, Verdict},
@@ -22,6 +22,8 @@ pub(super) struct Kept<T> {
     /// `None`: it is only told.
     pub(super) life: Option<Life>,
     pub(super) groups: Box<[Group]>,
+    /// What HTTP clients may know about it.
+    pub(super) served: Served,
 }
 
 impl<S, X, H> Job<S, X, H>
@@ -40,15 +42,16 @@ where
     }
 
     /// Tells the waiters, and stores.
-    pub(super) async fn keep(&self, Kept { run, stored, life, groups }: Kept<S::Stored>) {
+    pub(super) async fn keep(&self, Kept { run, stored, life, groups, served }: Kept<S::Stored>) {
         let core = self.cache.core();
-        let published = run.publication(Said::Value(stored.clone()), groups.clone(), None);
+        let print = served.print.clone();
+        let published = run.publication(Said::Value(stored.clone()), groups.clone(), None, Some(served));
         let Some(life) = life else {
             run.lead.answer(published);
             return;
         };
         let copied = core.coherence.as_ref().filter(|_| self.face.leaves_the_process()).map(|_| run.began);
-        let origin = Origin { born: Tick::now(), epoch: run.epoch, groups, copied, rests: None };
+        let origin = Origin { born: Tick::now(), epoch: run.epoch, groups, copied, rests: None, print };
         match core.remote.as_ref().filter(|_| self.face.leaves_the_process()) {
             None => {
                 let entry = core.local.is_some().then(|| core.entry(stored, self.face, life, origin));

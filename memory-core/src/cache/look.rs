@@ -69,15 +69,21 @@ impl Core {
 
     #[inline(never)]
     fn hit_after_all<T: Any, R>(&self, key: KeyRef<'_>, now: Tick, see: impl FnOnce(&T) -> R) -> Hit<R> {
-        let looked = self.look_at(
-            key,
-            now,
-            |entry| entry.standing(now).answers(),
-            |entry, value| {
-                let what = Provenance::of_entry(entry, FmTier::Memory, now);
-                (see(value), what, entry.standing(now).is_due())
-            },
-        );
+        self.hit_where(key, now, |entry| entry.standing(now).answers(), |_, value| see(value))
+    }
+
+    /// The same with what `will_do`.
+    pub(crate) fn hit_where<T: Any, R>(
+        &self,
+        key: KeyRef<'_>,
+        now: Tick,
+        will_do: impl Fn(&Entry) -> bool,
+        see: impl FnOnce(&Entry, &T) -> R,
+    ) -> Hit<R> {
+        let looked = self.look_at(key, now, will_do, |entry, value| {
+            let what = Provenance::of_entry(entry, FmTier::Memory, now);
+            (see(entry, value), what, entry.standing(now).is_due())
+        });
         match looked {
             Look::Value((seen, what, is_due)) => {
                 self.note(key, what);

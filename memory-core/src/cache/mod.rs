@@ -8,6 +8,8 @@ mod context;
 mod direct;
 mod engine;
 mod epoch;
+#[cfg_attr(not(feature = "axum"), allow(dead_code, reason = "only routers ask"))]
+mod exchange;
 #[cfg(feature = "axum")]
 mod held;
 mod keep;
@@ -20,6 +22,7 @@ pub(crate) mod outcome;
 mod read;
 mod report;
 mod run;
+mod serve;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -43,7 +46,10 @@ pub(crate) use direct::Chosen;
 #[cfg(feature = "axum")]
 pub(crate) use direct::key as direct_key;
 pub(crate) use engine::Ours;
-pub(crate) use engine::{Job, Turn};
+pub(crate) use engine::{Job, Show, Turn};
+#[cfg(feature = "axum")]
+pub(crate) use exchange::Wish;
+pub(crate) use exchange::{Exchange, Served};
 #[cfg(feature = "axum")]
 pub(crate) use held::{Held, Holding, Since};
 #[cfg(feature = "axum")]

@@ -1,6 +1,13 @@
 //! What the engine must know about a returned value: which part is stored, how it is encoded, how a failure is shared.
 
-use std::{any::Any, future::Future, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -32,6 +39,27 @@ pub trait Outcome: Copy + Send + Sync + 'static {
     fn is_none(self, returned: &Self::Return) -> bool;
     /// Whether it is an `Err`.
     fn is_err(self, returned: &Self::Return) -> bool;
+
+    /// Whom it may reach.
+    fn fate(self, _: &Self::Return) -> Fate {
+        Fate::Stored
+    }
+
+    /// Ready once all of a value that a body has returned is there.
+    fn poll_whole(self, _: &mut Self::Return, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+/// Whom a returned value may reach, as far as it can be told from the value itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// Everybody: now, and from the store.
+    Stored,
+    /// Those who wait for the run.
+    Shared,
+    /// The caller whose body has returned it.
+    OneCaller,
 }
 
 /// A returned value, taken apart.
@@ -247,4 +275,4 @@ where
 pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
 
 /// The future of a body, boxed where a run has a task of its own.
-pub type BodyFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+pub type BodyFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;

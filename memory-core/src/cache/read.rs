@@ -123,7 +123,7 @@ impl Core {
     }
 
     /// A value that is at hand for a call whose run takes too long.
-    pub(crate) async fn bridge<T, X>(&self, key: &Key, face: X) -> Option<T>
+    pub(crate) async fn bridge<T, X>(&self, key: &Key, face: X) -> Option<(T, Provenance)>
     where
         T: Clone + Send + Sync + 'static,
         X: Face<T>,
@@ -144,7 +144,7 @@ impl Core {
             }
         };
         self.note(key.as_key(), what);
-        Some(value)
+        Some((value, what))
     }
 
     /// Reads one value from the shared store, for a run that is about to begin.
@@ -228,7 +228,8 @@ impl Core {
         found.map(|(value, _)| value)
     }
 
-    async fn copied<T, X>(&self, key: &Key, face: X) -> Option<Copied<T>>
+    /// What the shared store has, of whatever use it is.
+    pub(crate) async fn copied<T, X>(&self, key: &Key, face: X) -> Option<Copied<T>>
     where
         T: Send + Sync + 'static,
         X: Face<T>,
@@ -307,7 +308,8 @@ impl Core {
         let groups = namespace.into_iter().chain(tags.iter().cloned().map(Group::Tag)).collect();
         let born = Tick::now().before(stored.age);
         let copied = self.coherence.as_ref().map(|_| before.moment);
-        self.entry(value, face, stored.life, Origin { born, epoch: before.epoch, groups, copied, rests: stored.rests })
+        let origin = Origin { born, epoch: before.epoch, groups, copied, rests: stored.rests, print: None };
+        self.entry(value, face, stored.life, origin)
     }
 
     /// A read of what has a time to idle gives it that much more to live.

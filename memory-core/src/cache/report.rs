@@ -146,6 +146,18 @@ impl Provenance {
         Self { outcome, stored: Some(Found { tier, born: entry.born(), expires: entry.expires, at: now }) }
     }
 
+    pub(crate) fn outcome(&self) -> FmOutcome {
+        self.outcome
+    }
+
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.stored.map(|found| found.age())
+    }
+
+    pub(crate) fn left(&self) -> Option<Duration> {
+        self.stored.and_then(|found| found.left())
+    }
+
     /// Whether the answer was past its expiry.
     pub(crate) fn is_stale(&self) -> bool {
         self.outcome == FmOutcome::Stale

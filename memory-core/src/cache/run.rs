@@ -1,7 +1,7 @@
 //! Running a body, and what becomes of what it returns.
 
 use std::{
-    future::{Future, pending, poll_fn},
+    future::{Future, pending, poll_fn, ready},
     panic::resume_unwind,
     pin::pin,
     sync::Arc,
@@ -13,10 +13,10 @@ use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{
-    Context, Hit, Job, Topic, block_on,
+    Context, Hit, Job, Served, Topic, block_on,
     engine::{Begun, Excuse, Leading, Ours, Published, Run, Said, Turn},
     keep::Kept,
-    outcome::{BodyFuture, Face, Outcome, Share, Split, Verdict},
+    outcome::{BodyFuture, Face, Fate, Outcome, Share, Split, Verdict},
     report::{FmOutcome, FmTier, Provenance},
 };
 use crate::{
@@ -81,7 +81,7 @@ where
         F: Future<Output = S::Return>,
     {
         self.counters().runs.add_one();
-        let mut body = pin!(self.surroundings(&run.lead).scope(body));
+        let mut body = pin!(self.surroundings(&run.lead).scope(self.gathered(body)));
         let body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
         let body = self.within_limit(body);
         if !run.lead.is_one_of_many() {
@@ -95,6 +95,13 @@ where
             Raced::Second(Ok(returned)) => self.complete(run, returned, judge).await,
             Raced::Second(Err(ended)) => self.end(run, ended, judge).await,
         }
+    }
+
+    /// The output of the body, all of it.
+    async fn gathered<F: Future<Output = S::Return>>(&self, body: F) -> S::Return {
+        let mut returned = body.await;
+        poll_fn(|task| self.shape.poll_whole(&mut returned, task)).await;
+        returned
     }
 
     /// The output of the body, or the error that it took too long, where what the function returns can say so.
@@ -132,7 +139,7 @@ where
         };
         self.counters().runs.add_one();
         let returned = self.counting_panics(|| self.surroundings(&run.lead).sync_scope(body));
-        block_on(self.complete(run, returned, judge))
+        block_on(async { self.complete(run, self.gathered(ready(returned)).await, judge).await })
     }
 
     /// Counts a failure when `work`, a part of the body, panics. (A run that is dropped while something else unwinds is none.)
@@ -144,7 +151,7 @@ where
     }
 
     fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
-        Context { run: Some(lead.id()), ..Context::shared() }
+        Context { run: Some(lead.id()), exchange: None, ..Context::shared() }
     }
 
     /// Tells everybody that the run was ended.
@@ -157,6 +164,7 @@ where
         let returned = ours(error.clone());
         let verdict = judge(&returned);
         self.counters().failures.add_one();
+        self.tell(Served::unstored(FmOutcome::Computed));
         let groups = self.cache.core().groups(self.key.as_key(), &verdict.tags);
         let conclusion = match self.stand_in(&run, &verdict, &returned) {
             Some((value, what)) => Conclusion::Excused(Excused { run, value, what }),
@@ -199,7 +207,9 @@ where
         returned: S::Return,
         judge: impl FnOnce(&S::Return) -> Verdict,
     ) -> Conclusion<S> {
-        let verdict = judge(&returned);
+        let mut verdict = judge(&returned);
+        let fate = self.shape.fate(&returned);
+        verdict.store &= fate == Fate::Stored;
         if self.shape.is_err(&returned) {
             self.counters().failures.add_one();
         }
@@ -208,16 +218,31 @@ where
         }
         let core = self.cache.core();
         core.note(self.key.as_key(), Provenance::of(FmOutcome::Computed));
+        if fate == Fate::OneCaller {
+            self.tell(Served::unstored(FmOutcome::Computed));
+            // Nobody else may have it: who waits runs the body.
+            if run.lead.has_waiters() {
+                run.lead.scatter();
+            }
+            return Conclusion::Done(returned);
+        }
         let groups = core.groups(self.key.as_key(), &verdict.tags);
         match self.shape.split(returned) {
             Split::Value(stored) => {
-                Conclusion::Keep(Kept { run, stored: Arc::new(stored), life: self.life(&verdict), groups })
+                let life = self.life(&verdict);
+                let served = Served::made(FmOutcome::Computed, life, self.print(&stored));
+                self.tell(served.clone());
+                Conclusion::Keep(Kept { run, stored: Arc::new(stored), life, groups, served })
             }
             Split::Absent(absent) => {
+                self.tell(Served::unstored(FmOutcome::Computed));
                 run.answer(Said::Absent(Arc::new(absent)), groups);
                 Conclusion::Done(self.shape.absent(absent))
             }
-            Split::Failed(failure) => Conclusion::Done(self.shape.failed(self.fail(run, failure, groups))),
+            Split::Failed(failure) => {
+                self.tell(Served::unstored(FmOutcome::Computed));
+                Conclusion::Done(self.shape.failed(self.fail(run, failure, groups)))
+            }
         }
     }
 
@@ -250,7 +275,9 @@ where
         let core = self.cache.core();
         core.rest(self.key.as_key());
         core.note(self.key.as_key(), what);
-        let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what));
+        let served = Served::instead(what, self.print(&value));
+        self.tell(served.clone());
+        let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what), Some(served));
         run.lead.answer(answer);
         if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (&core.remote, run.stamp, run.excuse) {
             core.rest_remote(&**remote, &self.key, self.face, *copied, stamp).await;
@@ -374,10 +401,11 @@ where
         let Some(leading) = self.renew() else { return };
         let (judge, start) = miss();
         let body = start();
+        let this = Self { exchange: None, ..self };
         let task = Context::behind().scope(async move {
-            if let Begun::Run(run) = self.begin(leading).await {
-                self.counters().refreshes.add_one();
-                self.run_body(run, judge, body).await;
+            if let Begun::Run(run) = this.begin(leading).await {
+                this.counters().refreshes.add_one();
+                this.run_body(run, judge, body).await;
             }
         });
         runtime.spawn(task.in_current_span());
@@ -419,13 +447,19 @@ fn too_slow(limit: Duration) -> FmError {
 
 impl<T> Run<T> {
     /// What is told to those who wait.
-    pub(super) fn publication(&self, said: Said, groups: Box<[Group]>, stored: Option<Provenance>) -> Arc<Published> {
-        Arc::new(Published { said, run: self.lead.id(), epoch: self.epoch, groups, stored })
+    pub(super) fn publication(
+        &self,
+        said: Said,
+        groups: Box<[Group]>,
+        stored: Option<Provenance>,
+        served: Option<Served>,
+    ) -> Arc<Published> {
+        Arc::new(Published { said, run: self.lead.id(), epoch: self.epoch, groups, stored, served })
     }
 
     /// Ends with an answer that is not to be stored.
     fn answer(self, said: Said, groups: Box<[Group]>) {
-        let publication = self.publication(said, groups, None);
+        let publication = self.publication(said, groups, None, None);
         self.lead.answer(publication);
     }
 }

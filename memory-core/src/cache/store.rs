@@ -6,7 +6,7 @@
 use std::{any::type_name, sync::Arc, time::Duration};
 
 use super::{
-    Core, Limits, Topic,
+    Core, Exchange, Limits, Topic,
     life::Life,
     outcome::{Face, Verdict},
     read::Copied,
@@ -17,6 +17,7 @@ use crate::{
     entry::{Entry, Weighed},
     error::FmError,
     key::{Key, KeyRef},
+    print::Print,
     stats::Counters,
     time::Tick,
 };
@@ -41,6 +42,8 @@ pub(crate) struct Origin {
     pub(crate) copied: Option<Tick>,
     /// For how long after its birth nobody is asked to refresh it.
     pub(crate) rests: Option<Duration>,
+    /// How it looks to HTTP clients, where that is known.
+    pub(crate) print: Option<Arc<Print>>,
 }
 
 impl Core {
@@ -67,6 +70,9 @@ impl Core {
             None => 0,
         };
         let mut entry = Entry::new(value, origin.born, life.expiry).in_groups(origin.groups).of_use_late(life.late);
+        if Exchange::is_expected() {
+            entry = entry.printed(origin.print);
+        }
         entry.epoch = origin.epoch.into();
         if let Some(due) = life.due {
             entry = entry.due_at(origin.born.after(due));
@@ -240,7 +246,7 @@ impl Core {
         Tick::notice_paused_time();
         let now = Tick::now();
         let copied = self.coherence.as_ref().filter(|_| is_copy).map(|_| now);
-        Origin { born: now, epoch: self.epochs.current(), groups, copied, rests: None }
+        Origin { born: now, epoch: self.epochs.current(), groups, copied, rests: None, print: None }
     }
 
     /// One write to the shared store, without a stamp; `None` where the value never leaves the process.
@@ -293,7 +299,7 @@ impl Core {
         let now = Tick::now();
         let rests = now.since(entry.born()).saturating_add(self.defaults.throttle);
         let groups = entry.groups().into();
-        let origin = Origin { born: entry.born(), epoch: 0, groups, copied: None, rests: Some(rests) };
+        let origin = Origin { born: entry.born(), epoch: 0, groups, copied: None, rests: Some(rests), print: None };
         let write = self.remote_write(remote, key, face, &value, life, &origin);
         let Some(Ok(write)) = write else { return };
         let left = write.life.map(|life| life.saturating_sub(now.since(entry.born())));

@@ -58,6 +58,7 @@ where
         share: Alone,
         ours: None,
         limits: Limits::default(),
+        exchange: None,
     }
 }
 

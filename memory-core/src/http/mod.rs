@@ -1,7 +1,20 @@
-//! HTTP: what a shared cache may do with requests and responses, and the tower layer that does it.
+//! HTTP: what clients see of memorized handlers, what a shared cache may do with requests and responses, and the tower layers
+//! that do both.
 
+mod body;
 mod cache;
 mod fields;
+mod headers;
+mod json;
 mod layer;
+mod page;
 
-pub use self::layer::{FmResponseCacheLayer, FmResponseCacheService};
+pub use self::{
+    headers::{FmCacheHeadersFuture, FmCacheHeadersLayer, FmCacheHeadersService},
+    json::FmJson,
+    layer::{FmResponseCacheLayer, FmResponseCacheService},
+};
+pub(crate) use self::{
+    json::StoredJson,
+    page::{Head, Page, poll_whole},
+};

@@ -93,7 +93,7 @@ impl Expansion<'_> {
         }
     }
 
-    // Output: use probes::*; let layers = layers::<R>().result().option().json(); plan(layers, portable(..), ..)
+    // Output: use probes::*; let layers = layers::<R>().result().option().head().json(); plan(layers, portable(..), ..)
     pub(super) fn found_plan(&self) -> TokenStream {
         let private = &self.private;
         let returned = &self.returned;
@@ -121,14 +121,15 @@ impl Expansion<'_> {
             use #private::probes::*;
             let __fm_layers = #private::layers::<#returned>();
             #(#layers)*
-            let __fm_layers = __fm_layers.json();
+            let __fm_layers = __fm_layers.head().json();
             let __fm_stored = __fm_layers.stored();
             let __fm_way = (#asked __fm_stored).way();
             #checked
             let __fm_returning = #private::returning::<#returned>();
             let __fm_ended = (&__fm_returning).way();
             #ends
-            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&__fm_layers.failure()).share(), __fm_ended)
+            let __fm_show = (&__fm_returning).show();
+            #private::plan(__fm_way.shape(__fm_layers), __fm_way.face(), (&&&__fm_layers.failure()).share(), __fm_ended, __fm_show)
         }
     }
 

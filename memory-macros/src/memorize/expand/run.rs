@@ -26,11 +26,11 @@ impl Expansion<'_> {
         let engine = self.engine(mode);
         let Cache { before, value } = cache;
         let locals = matches!(self.host, Host::Inline).then(|| self.inline_parts());
-        let limits = self.limits();
+        let (limits, answering) = (self.limits(), self.answering());
         let called = quote_spanned! {site()=> {
             #key
             let __fm_refresh: #private::std::primitive::bool = #refresh;
-            #private::#engine(#private::call(#plan, #value, &__fm_words, __fm_refresh)#limits, move || (#judge, #start))
+            #private::#engine(#private::call(#plan, #value, &__fm_words, __fm_refresh)#limits #answering, move || (#judge, #start))
         }};
         // The key is gone before anything is awaited: the lookup is done by then.
         let run = match self.flavor {
@@ -99,6 +99,28 @@ impl Expansion<'_> {
         };
         let (soft, hard) = (limit(soft), limit(hard));
         Some(quote_spanned!(site()=> .within(#soft, #hard)))
+    }
+
+    // Output: .answering(if Part(&id).can_be_extracted() { Plan::show(plan) } else { None })
+    /// An axum handler is async, owns its arguments, and takes what requests hold.
+    fn answering(&self) -> Option<TokenStream> {
+        let private = &self.private;
+        let is_handler = self.flavor == Flavor::Async
+            && self.params.receiver.is_none()
+            && self.params.list.iter().all(|param| matches!(param.pass, Pass::Move) && !param.is_impl());
+        if !is_handler {
+            return None;
+        }
+        let plan = self.plan();
+        let extracted = self.params.list.iter().map(|param| {
+            let ident = &param.ident;
+            quote_spanned!(site()=> && #private::Part(&#ident).can_be_extracted())
+        });
+        Some(quote_spanned! {site()=> .answering({
+            #[allow(unused_imports)]
+            use #private::probes::*;
+            if true #(#extracted)* { #private::Plan::show(#plan) } else { #private::none() }
+        })})
     }
 
     /// Proofs that what is spelled `State` is axum's.
