@@ -59,11 +59,11 @@ impl Context {
     }
 
     /// The same for work that others than the caller wait for as well: they have deadlines of their own.
-    pub(crate) fn shared() -> Self {
+    pub(crate) fn shared(self) -> Self {
         Self {
             #[cfg(feature = "retry")]
             deadline: None,
-            ..Self::current()
+            ..self
         }
     }
 

@@ -215,6 +215,14 @@ where
         if refresh { Turn::Lead(self.refresh()) } else { self.turn().await }
     }
 
+    /// As [`next`](Self::next), or a stale value that is at hand at the deadline.
+    pub(crate) async fn next_by(&self, deadline: Option<Instant>, refresh: bool) -> Result<Turn<S>, S::Return> {
+        match deadline {
+            None => Ok(self.next(refresh).await),
+            Some(deadline) => Box::pin(self.or_stale(deadline, self.next(refresh))).await,
+        }
+    }
+
     /// A run that supersedes the one under way.
     pub(crate) fn refresh(&self) -> Leading {
         let lead = self.cache.core().flights.supersede(&self.key.as_key(), Context::current_run());
@@ -251,25 +259,30 @@ where
     ///
     /// The others wait for this, so a call whose body has a task of its own does this in that task too.
     pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> Begun<S> {
-        let core = self.cache.core();
         Tick::notice_paused_time();
-        let (epoch, began) = (core.epochs.current(), Tick::now());
-        let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
-        let Some(remote) = core.remote.as_ref().filter(|_| self.face.leaves_the_process()) else {
+        let Some(remote) = self.shared_store() else {
             let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
             self.count_miss_of(&ask);
-            return run(lead, None, excuse);
+            let epoch = self.cache.core().epochs.current();
+            return Begun::Run(Run { lead, epoch, began: Tick::now(), stamp: None, excuse });
         };
+        Box::pin(self.begin_remote(remote, lead, ask)).await
+    }
+
+    async fn begin_remote(&self, remote: &dyn RemoteTier, lead: Lead<Key, Published>, ask: Ask) -> Begun<S> {
+        let core = self.cache.core();
+        let (epoch, began) = (core.epochs.current(), Tick::now());
+        let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
         if let Ask::Generations = ask {
-            return run(lead, core.stamp(&**remote, &self.key).await, Excuse::None);
+            return run(lead, core.stamp(remote, &self.key).await, Excuse::None);
         }
-        let mut found = core.find(&**remote, &self.key, self.face, began, epoch).await;
+        let mut found = core.find(remote, &self.key, self.face, began, epoch).await;
         let mut is_leased = false;
         if let (Ask::Lease, true) = (&ask, found.wants_refresh()) {
-            is_leased = self.lease(&**remote).await;
+            is_leased = self.lease(remote).await;
             if is_leased {
                 // Who had the lease before may have stored the value meanwhile.
-                found = core.find(&**remote, &self.key, self.face, began, epoch).await;
+                found = core.find(remote, &self.key, self.face, began, epoch).await;
             }
         }
         let Found { copied, stamp } = found;
@@ -387,10 +400,9 @@ where
     /// What is awaited, or a stale value that is at hand at the deadline.
     pub(crate) async fn or_stale<T>(
         &self,
-        deadline: Option<Instant>,
+        deadline: Instant,
         awaited: impl Future<Output = T>,
     ) -> Result<T, S::Return> {
-        let Some(deadline) = deadline else { return Ok(awaited.await) };
         let mut awaited = pin!(awaited);
         if let Ok(output) = timeout_at(deadline, &mut awaited).await {
             return Ok(output);

@@ -73,28 +73,41 @@ where
         F: Future<Output = S::Return>,
     {
         let (judge, start) = miss();
-        self.run_body(run, judge, start()).await
+        let surroundings = Self::surroundings(&run.lead, Context::current());
+        self.run_body(run, judge, surroundings.scope(self.gathered(start()))).await
     }
 
+    /// Runs a body in the surroundings it needs.
     async fn run_body<F>(&self, run: Run<S::Stored>, judge: impl FnOnce(&S::Return) -> Verdict, body: F) -> S::Return
     where
         F: Future<Output = S::Return>,
     {
         self.counters().runs.add_one();
-        let mut body = pin!(self.surroundings(&run.lead).scope(self.gathered(body)));
-        let body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
-        let body = self.within_limit(body);
-        if !run.lead.is_one_of_many() {
-            return match body.await {
-                Ok(returned) => self.complete(run, returned, judge).await,
-                Err(ended) => self.end(run, ended, judge).await,
-            };
+        let mut body = pin!(body);
+        let mut body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
+        let is_one_of_many = run.lead.is_one_of_many();
+        let ended = match self.hard_limit() {
+            None if !is_one_of_many => Ok(body.await),
+            limit => match Box::pin(self.within(&run.lead, limit, &mut body)).await {
+                Raced::First(answer) => return answer,
+                Raced::Second(ended) => ended,
+            },
+        };
+        match ended {
+            Ok(returned) => self.complete(run, returned, judge).await,
+            Err(ended) => Box::pin(self.end(run, ended, judge)).await,
         }
-        match race(self.overtaken(&run.lead), body).await {
-            Raced::First(answer) => answer,
-            Raced::Second(Ok(returned)) => self.complete(run, returned, judge).await,
-            Raced::Second(Err(ended)) => self.end(run, ended, judge).await,
-        }
+    }
+
+    /// The output of a body that has a limit, or whose run is led by others as well: the first success is everybody's.
+    async fn within<F: Future<Output = S::Return> + Unpin>(
+        &self,
+        lead: &Lead<Key, Published>,
+        limit: Option<(Duration, Ours<S::Return>)>,
+        body: F,
+    ) -> Raced<S::Return, Result<S::Return, Ended<S::Return>>> {
+        let body = self.within_limit(limit, body);
+        if lead.is_one_of_many() { race(self.overtaken(lead), body).await } else { Raced::Second(body.await) }
     }
 
     /// The output of the body, all of it.
@@ -104,9 +117,17 @@ where
         returned
     }
 
-    /// The output of the body, or the error that it took too long, where what the function returns can say so.
-    async fn within_limit<F: Future<Output = S::Return>>(&self, body: F) -> Result<S::Return, Ended<S::Return>> {
-        let limit = self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok());
+    /// After what time the body is aborted, where what the function returns can say so.
+    fn hard_limit(&self) -> Option<(Duration, Ours<S::Return>)> {
+        self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok())
+    }
+
+    /// The output of the body, or the error that it took too long.
+    async fn within_limit<F: Future<Output = S::Return>>(
+        &self,
+        limit: Option<(Duration, Ours<S::Return>)>,
+        body: F,
+    ) -> Result<S::Return, Ended<S::Return>> {
         let Some((limit, ours)) = limit else { return Ok(body.await) };
         tokio::time::timeout(limit, body).await.map_err(|_| {
             self.counters().timeouts.add_one();
@@ -138,7 +159,7 @@ where
             Begun::Answer(answer) | Begun::Due(answer) => return answer,
         };
         self.counters().runs.add_one();
-        let returned = self.counting_panics(|| self.surroundings(&run.lead).sync_scope(body));
+        let returned = self.counting_panics(|| Self::surroundings(&run.lead, Context::current()).sync_scope(body));
         block_on(async { self.complete(run, self.gathered(ready(returned)).await, judge).await })
     }
 
@@ -150,8 +171,9 @@ where
         done
     }
 
-    fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
-        Context { run: Some(lead.id()), exchange: None, ..Context::shared() }
+    /// The surroundings of a run that is begun in these.
+    fn surroundings(lead: &Lead<Key, Published>, around: Context) -> Context {
+        Context { run: Some(lead.id()), exchange: None, ..around.shared() }
     }
 
     /// Tells everybody that the run was ended.
@@ -191,10 +213,13 @@ where
         match conclusion {
             Conclusion::Keep(kept) => {
                 let stored = kept.stored.clone();
-                self.keep(kept).await;
+                match self.shared_store() {
+                    None => self.keep_here(kept),
+                    Some(remote) => Box::pin(self.keep_remote(remote, kept)).await,
+                }
                 self.shape.value(Arc::unwrap_or_clone(stored))
             }
-            Conclusion::Excused(excused) => self.excuse(excused).await,
+            Conclusion::Excused(excused) => Box::pin(self.excuse(excused)).await,
             Conclusion::Done(returned) => returned,
         }
     }
@@ -231,7 +256,9 @@ where
             Split::Value(stored) => {
                 let life = self.life(&verdict);
                 let served = Served::made(FmOutcome::Computed, life, self.print(&stored));
-                self.tell(served.clone());
+                if self.exchange.is_some() {
+                    self.tell(served.clone());
+                }
                 Conclusion::Keep(Kept { run, stored: Arc::new(stored), life, groups, served })
             }
             Split::Absent(absent) => {
@@ -337,46 +364,61 @@ where
         match core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone())) {
             Hit::Answer(answer) => answer,
             Hit::Due(answer) => {
-                self.renew_behind(miss);
+                Arc::new(self).renew_behind(miss);
                 answer
             }
-            Hit::Nothing => Box::pin(self.miss_detached(false, miss)).await,
+            Hit::Nothing => Box::pin(Arc::new(self).miss_detached(false, miss)).await,
         }
     }
 
     /// Answers a call that found nothing in memory, or must not look.
-    pub(crate) async fn miss_detached<J, B>(self, refresh: bool, miss: impl FnOnce() -> (J, B)) -> S::Return
+    ///
+    /// Thousands of calls may wait here for one run, so what only the one needs that runs is not part of this future.
+    pub(crate) async fn miss_detached<J, B>(self: Arc<Self>, refresh: bool, miss: impl FnOnce() -> (J, B)) -> S::Return
     where
         J: FnOnce(&S::Return) -> Verdict + Send + 'static,
         B: FnOnce() -> BodyFuture<S::Return>,
     {
         let deadline = if refresh { None } else { self.soft_deadline() };
-        match self.or_stale(deadline, self.next(refresh)).await {
+        match self.next_by(deadline, refresh).await {
             Err(answer) | Ok(Turn::Answer(answer)) => answer,
             Ok(Turn::Lead(leading)) => {
                 let (judge, start) = miss();
-                let run = self.clone().run_detached(leading, judge, start());
-                self.or_stale(deadline, run).await.unwrap_or_else(|stale| stale)
+                let run = match Arc::clone(&self).spawn(leading, judge, start()) {
+                    Ok(run) => run,
+                    Err((leading, judge, body)) => {
+                        return Box::pin(self.run_here(leading, || (judge, || body))).await;
+                    }
+                };
+                match deadline {
+                    None => run.await,
+                    Some(deadline) => Box::pin(self.or_stale(deadline, run)).await.unwrap_or_else(|stale| stale),
+                }
             }
-            Ok(Turn::Bypass) => self.bypass(start_of(miss)).await,
+            Ok(Turn::Bypass) => Box::pin(self.bypass(start_of(miss))).await,
         }
     }
 
-    /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again.
-    pub(crate) async fn run_detached(
-        self,
+    /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again. Gives everything
+    /// back where there can be none.
+    fn spawn<J>(
+        self: Arc<Self>,
         mut leading: Leading,
-        judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
+        judge: J,
         body: BodyFuture<S::Return>,
-    ) -> S::Return {
+    ) -> Result<impl Future<Output = S::Return> + use<S, X, H, J>, (Leading, J, BodyFuture<S::Return>)>
+    where
+        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    {
         let Some(runtime) = Handle::try_current().ok().filter(|_| !leading.lead.is_one_of_many()) else {
-            return self.run_here(leading, || (judge, || body)).await;
+            return Err((leading, judge, body));
         };
         // The caller's own run waits for this one as long as the caller does, not as long as the task lives.
-        let _edge = leading.lead.take_edge();
-        let task = Context::current().scope(async move {
+        let edge = leading.lead.take_edge();
+        let surroundings = Self::surroundings(&leading.lead, Context::current());
+        let task = surroundings.scope(async move {
             match self.begin(leading).await {
-                Begun::Run(run) => self.run_body(run, judge, body).await,
+                Begun::Run(run) => self.run_body(run, judge, self.gathered(body)).await,
                 Begun::Answer(answer) => answer,
                 Begun::Due(answer) => {
                     self.renew_behind(|| (judge, || body));
@@ -384,15 +426,20 @@ where
                 }
             }
         });
-        match runtime.spawn(task.in_current_span()).await {
-            Ok(returned) => returned,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
-        }
+        // Boxed, since to start a task is to move it several times.
+        let task = runtime.spawn(Box::pin(task.in_current_span()));
+        Ok(async move {
+            let _edge = edge;
+            match task.await {
+                Ok(returned) => returned,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
+            }
+        })
     }
 
     /// Refreshes a value that is good enough to be answered, in a task that nobody waits for, unless somebody does already.
-    pub(crate) fn renew_behind<J, B>(self, miss: impl FnOnce() -> (J, B))
+    pub(crate) fn renew_behind<J, B>(self: Arc<Self>, miss: impl FnOnce() -> (J, B))
     where
         J: FnOnce(&S::Return) -> Verdict + Send + 'static,
         B: FnOnce() -> BodyFuture<S::Return>,
@@ -401,14 +448,15 @@ where
         let Some(leading) = self.renew() else { return };
         let (judge, start) = miss();
         let body = start();
-        let this = Self { exchange: None, ..self };
-        let task = Context::behind().scope(async move {
+        let this = Self { exchange: None, ..Arc::unwrap_or_clone(self) };
+        let surroundings = Self::surroundings(&leading.lead, Context::behind());
+        let task = surroundings.scope(async move {
             if let Begun::Run(run) = this.begin(leading).await {
                 this.counters().refreshes.add_one();
-                this.run_body(run, judge, body).await;
+                this.run_body(run, judge, this.gathered(body)).await;
             }
         });
-        runtime.spawn(task.in_current_span());
+        runtime.spawn(Box::pin(task.in_current_span()));
     }
 }
 
