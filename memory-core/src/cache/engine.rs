@@ -18,7 +18,7 @@ use crate::{
     backend::{Group, RemoteTier, Stamp},
     entry::Entry,
     error::FmError,
-    flight::{Join, Lead, Lookup, RunId, Waited},
+    flight::{Join, Lead, Lookup, RunId, Wait, Waited},
     key::{Key, KeyRef},
     print::Print,
     stats::Counters,
@@ -103,6 +103,13 @@ pub(crate) enum Turn<S: Outcome> {
     Bypass,
 }
 
+/// What came of joining a run.
+enum Joined<S: Outcome> {
+    Turn(Turn<S>),
+    Ready(Arc<Published>),
+    Wait(Wait<Key, Published>),
+}
+
 /// The right and the duty to run a body, before the shared store was asked.
 pub(crate) struct Leading {
     pub(crate) lead: Lead<Key, Published>,
@@ -176,23 +183,13 @@ where
         let epoch = core.epochs.current();
         let mut miss_is_counted = false;
         loop {
-            let published = match core.flights.join(&self.key.as_key(), Context::current_run()) {
-                Join::Lead(lead) => return self.look_again(lead, miss_is_counted),
-                Join::Ready(published) => {
-                    self.count_miss(&mut miss_is_counted);
-                    published
-                }
-                Join::Wait(wait) => {
-                    self.count_miss(&mut miss_is_counted);
-                    match wait.await {
-                        Waited::Done(published) => published,
-                        Waited::Lead(lead) => return self.look_again(lead, true),
-                    }
-                }
-                Join::Cycle => {
-                    self.count_miss(&mut miss_is_counted);
-                    return self.refuse_to_wait();
-                }
+            let published = match self.join(&mut miss_is_counted) {
+                Joined::Turn(turn) => return turn,
+                Joined::Ready(published) => published,
+                Joined::Wait(wait) => match wait.await {
+                    Waited::Done(published) => published,
+                    Waited::Lead(lead) => return self.look_again(lead, true),
+                },
             };
             if epoch > published.epoch && core.epochs.covers(published.epoch, &published.groups) {
                 // Invalidated between the begin of that run and of this call: it takes another run to answer.
@@ -201,6 +198,17 @@ where
             }
             return self.answered(&published);
         }
+    }
+
+    fn join(&self, miss_is_counted: &mut bool) -> Joined<S> {
+        let joined = match self.cache.core().flights.join(&self.key.as_key(), Context::current_run()) {
+            Join::Lead(lead) => return Joined::Turn(self.look_again(lead, *miss_is_counted)),
+            Join::Ready(published) => Joined::Ready(published),
+            Join::Wait(wait) => Joined::Wait(wait),
+            Join::Cycle => Joined::Turn(self.refuse_to_wait()),
+        };
+        self.count_miss(miss_is_counted);
+        joined
     }
 
     fn refuse_to_wait(&self) -> Turn<S> {
@@ -258,18 +266,29 @@ where
     /// What the shared store has to say before the body runs: perhaps the answer.
     ///
     /// The others wait for this, so a call whose body has a task of its own does this in that task too.
-    pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> Begun<S> {
-        Tick::notice_paused_time();
-        let Some(remote) = self.shared_store() else {
-            let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
-            self.count_miss_of(&ask);
-            let epoch = self.cache.core().epochs.current();
-            return Begun::Run(Run { lead, epoch, began: Tick::now(), stamp: None, excuse });
-        };
-        Box::pin(self.begin_remote(remote, lead, ask)).await
+    pub(crate) async fn begin(&self, leading: Leading) -> Begun<S> {
+        match self.begin_here(leading) {
+            Ok(run) => Begun::Run(run),
+            Err((leading, remote)) => Box::pin(self.begin_remote(remote, leading)).await,
+        }
     }
 
-    async fn begin_remote(&self, remote: &dyn RemoteTier, lead: Lead<Key, Published>, ask: Ask) -> Begun<S> {
+    /// The same where there is no shared store.
+    pub(super) fn begin_here(
+        &self,
+        Leading { lead, ask }: Leading,
+    ) -> Result<Run<S::Stored>, (Leading, &dyn RemoteTier)> {
+        Tick::notice_paused_time();
+        if let Some(remote) = self.shared_store() {
+            return Err((Leading { lead, ask }, remote));
+        }
+        self.count_miss_of(&ask);
+        let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
+        let epoch = self.cache.core().epochs.current();
+        Ok(Run { lead, epoch, began: Tick::now(), stamp: None, excuse })
+    }
+
+    pub(super) async fn begin_remote(&self, remote: &dyn RemoteTier, Leading { lead, ask }: Leading) -> Begun<S> {
         let core = self.cache.core();
         let (epoch, began) = (core.epochs.current(), Tick::now());
         let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
@@ -343,10 +362,15 @@ where
         if !is_counted {
             self.cache.core().note(self.key.as_key(), what);
         }
-        self.tell(served.clone());
-        let said = Said::Value(stored.clone());
-        let published = Published { said, run: lead.id(), epoch, groups, stored: Some(what), served: Some(served) };
-        lead.finish(Arc::new(published), || keep(self.key.clone()));
+        if self.exchange.is_some() {
+            self.tell(served.clone());
+        }
+        let run = lead.id();
+        let published = || {
+            let (said, served) = (Said::Value(stored.clone()), Some(served));
+            Arc::new(Published { said, run, epoch, groups, stored: Some(what), served })
+        };
+        lead.finish_with(published, || keep(self.key.clone()));
         self.shape.value(Arc::unwrap_or_clone(stored))
     }
 

@@ -7,6 +7,7 @@ use super::{
     engine::{Published, Run, Said},
     life::Life,
     outcome::{Face, Outcome, Share, Verdict},
+    report::FmOutcome,
     store::Origin,
 };
 use crate::{
@@ -23,8 +24,8 @@ pub(super) struct Kept<T> {
     /// `None`: it is only told.
     pub(super) life: Option<Life>,
     pub(super) groups: Box<[Group]>,
-    /// What HTTP clients may know about it.
-    pub(super) served: Served,
+    /// How it looks to HTTP clients, where one asks.
+    pub(super) print: Option<Arc<Print>>,
 }
 
 impl<S, X, H> Job<S, X, H>
@@ -48,25 +49,23 @@ where
     }
 
     /// Tells the waiters, and stores in memory.
-    pub(super) fn keep_here(&self, Kept { run, stored, life, groups, served }: Kept<S::Stored>) {
+    pub(super) fn keep_here(&self, Kept { run, stored, life, groups, print }: Kept<S::Stored>) {
         let core = self.cache.core();
-        let Some(life) = life else {
-            let published = run.publication(Said::Value(stored), groups, None, Some(served));
-            run.lead.answer(published);
-            return;
-        };
-        let entry = core.local.is_some().then(|| {
-            let origin = self.origin(&run, groups.clone(), served.print.clone());
+        let entry = life.filter(|_| core.local.is_some()).map(|life| {
+            let origin = self.origin(&run, groups.clone(), print.clone());
             core.entry(stored.clone(), self.face, life, origin)
         });
-        let mut is_stored = false;
+        let is_kept = life.is_some();
         let (id, epoch) = (run.lead.id(), run.epoch);
         let published = || {
-            let (said, served) = (Said::Value(stored), Some(served));
-            Arc::new(Published { said, run: id, epoch, groups, stored: None, served })
+            let served = Some(Served::made(FmOutcome::Computed, life, print));
+            Arc::new(Published { said: Said::Value(stored), run: id, epoch, groups, stored: None, served })
         };
+        let mut is_stored = false;
         run.lead.finish_with(published, || is_stored = self.insert(entry));
-        self.count_stored(is_stored);
+        if is_kept {
+            self.count_stored(is_stored);
+        }
     }
 
     fn origin(&self, run: &Run<S::Stored>, groups: Box<[Group]>, print: Option<Arc<Print>>) -> Origin {
@@ -80,10 +79,11 @@ where
     pub(super) async fn keep_remote(
         &self,
         remote: &dyn RemoteTier,
-        Kept { run, stored, life, groups, served }: Kept<S::Stored>,
+        Kept { run, stored, life, groups, print }: Kept<S::Stored>,
     ) {
         let core = self.cache.core();
-        let origin = self.origin(&run, groups.clone(), served.print.clone());
+        let origin = self.origin(&run, groups.clone(), print.clone());
+        let served = Served::made(FmOutcome::Computed, life, print);
         let published = run.publication(Said::Value(stored.clone()), groups, None, Some(served));
         let Some(life) = life else {
             run.lead.answer(published);

@@ -41,11 +41,17 @@ where
         B: FnOnce() -> F,
         F: Future<Output = S::Return>,
     {
-        match self.begin(leading).await {
-            Begun::Run(run) => self.start_body(run, miss).await,
-            Begun::Answer(answer) => answer,
-            Begun::Due(answer) => self.renew_here(answer, miss).await,
-        }
+        let run = match self.begin_here(leading) {
+            Ok(run) => run,
+            Err((leading, remote)) => match Box::pin(self.begin_remote(remote, leading)).await {
+                Begun::Run(run) => run,
+                Begun::Answer(answer) => return answer,
+                Begun::Due(answer) => return Box::pin(self.renew_here(answer, miss)).await,
+            },
+        };
+        let (judge, start) = miss();
+        let surroundings = Self::surroundings(&run.lead, Context::current());
+        self.run_body(run, judge, surroundings.scope(self.gathered(start()))).await
     }
 
     /// Refreshes a value that is good enough to be answered, in the caller's task, since there is no other: the others have
@@ -60,21 +66,12 @@ where
         match self.begin(leading).await {
             Begun::Run(run) => {
                 self.counters().refreshes.add_one();
-                self.start_body(run, miss).await
+                let (judge, start) = miss();
+                let surroundings = Self::surroundings(&run.lead, Context::current());
+                self.run_body(run, judge, surroundings.scope(self.gathered(start()))).await
             }
             Begun::Answer(answer) | Begun::Due(answer) => answer,
         }
-    }
-
-    async fn start_body<J, B, F>(&self, run: Run<S::Stored>, miss: impl FnOnce() -> (J, B)) -> S::Return
-    where
-        J: FnOnce(&S::Return) -> Verdict,
-        B: FnOnce() -> F,
-        F: Future<Output = S::Return>,
-    {
-        let (judge, start) = miss();
-        let surroundings = Self::surroundings(&run.lead, Context::current());
-        self.run_body(run, judge, surroundings.scope(self.gathered(start()))).await
     }
 
     /// Runs a body in the surroundings it needs.
@@ -94,7 +91,10 @@ where
             },
         };
         match ended {
-            Ok(returned) => self.complete(run, returned, judge).await,
+            Ok(returned) => match self.conclude(run, returned, judge) {
+                Conclusion::Done(returned) => returned,
+                more => Box::pin(self.act(more)).await,
+            },
             Err(ended) => Box::pin(self.end(run, ended, judge)).await,
         }
     }
@@ -160,7 +160,10 @@ where
         };
         self.counters().runs.add_one();
         let returned = self.counting_panics(|| Self::surroundings(&run.lead, Context::current()).sync_scope(body));
-        block_on(async { self.complete(run, self.gathered(ready(returned)).await, judge).await })
+        block_on(async {
+            let returned = self.gathered(ready(returned)).await;
+            self.act(self.conclude(run, returned, judge)).await
+        })
     }
 
     /// Counts a failure when `work`, a part of the body, panics. (A run that is dropped while something else unwinds is none.)
@@ -198,34 +201,22 @@ where
         self.act(conclusion).await
     }
 
-    /// Stores what the body returned, as the verdict says, and tells the waiters.
-    async fn complete(
-        &self,
-        run: Run<S::Stored>,
-        returned: S::Return,
-        judge: impl FnOnce(&S::Return) -> Verdict,
-    ) -> S::Return {
-        let conclusion = self.conclude(run, returned, judge);
-        self.act(conclusion).await
-    }
-
     async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
         match conclusion {
             Conclusion::Keep(kept) => {
                 let stored = kept.stored.clone();
-                match self.shared_store() {
-                    None => self.keep_here(kept),
-                    Some(remote) => Box::pin(self.keep_remote(remote, kept)).await,
+                if let Some(remote) = self.shared_store() {
+                    self.keep_remote(remote, kept).await;
                 }
                 self.shape.value(Arc::unwrap_or_clone(stored))
             }
-            Conclusion::Excused(excused) => Box::pin(self.excuse(excused)).await,
+            Conclusion::Excused(excused) => self.excuse(excused).await,
             Conclusion::Done(returned) => returned,
         }
     }
 
-    /// What is not to be stored is done with at once. (Apart from `complete`, so that no failure, which need not be `Send`, is held
-    /// across an await.)
+    /// Stores what the body returned, as the verdict says, and tells the waiters, as far as that needs no waiting. (No failure, which
+    /// need not be `Send`, is left to be held across an await.)
     fn conclude(
         &self,
         run: Run<S::Stored>,
@@ -254,12 +245,17 @@ where
         let groups = core.groups(self.key.as_key(), &verdict.tags);
         match self.shape.split(returned) {
             Split::Value(stored) => {
-                let life = self.life(&verdict);
-                let served = Served::made(FmOutcome::Computed, life, self.print(&stored));
+                let (life, print) = (self.life(&verdict), self.print(&stored));
                 if self.exchange.is_some() {
-                    self.tell(served.clone());
+                    self.tell(Served::made(FmOutcome::Computed, life, print.clone()));
                 }
-                Conclusion::Keep(Kept { run, stored: Arc::new(stored), life, groups, served })
+                let kept = Kept { run, stored: Arc::new(stored), life, groups, print };
+                if self.shared_store().is_some() {
+                    return Conclusion::Keep(kept);
+                }
+                let stored = kept.stored.clone();
+                self.keep_here(kept);
+                Conclusion::Done(self.shape.value(Arc::unwrap_or_clone(stored)))
             }
             Split::Absent(absent) => {
                 self.tell(Served::unstored(FmOutcome::Computed));
@@ -468,7 +464,7 @@ pub(crate) fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
 
 /// What a returned value calls for.
 enum Conclusion<S: Outcome> {
-    /// Store it, where it has a life.
+    /// Store it in the shared store, where it has a life.
     Keep(Kept<S::Stored>),
     /// Answer an older value.
     Excused(Excused<S::Stored>),
