@@ -80,6 +80,7 @@ impl Crates {
             );
             fs::create_dir_all(root.join(&package).join("src")).expect("a directory");
             fs::write(root.join(&package).join("Cargo.toml"), manifest).expect("written");
+            fs::write(root.join(&package).join("src/main.rs"), program(way, 0)).expect("written");
         }
         fs::write(root.join("Cargo.toml"), workspace).expect("written");
         // The versions that everything else here is measured with.

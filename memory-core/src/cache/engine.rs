@@ -65,6 +65,20 @@ impl Lookup<Key> for KeyRef<'_> {
     }
 }
 
+impl Lookup<Self> for Key {
+    fn hash(&self) -> u64 {
+        self.as_key().hash()
+    }
+
+    fn is(&self, key: &Self) -> bool {
+        self.as_key() == key.as_key()
+    }
+
+    fn to_key(&self) -> Self {
+        self.clone()
+    }
+}
+
 /// How an error of ours becomes what a function returns.
 pub(crate) type Ours<R> = fn(FmError) -> R;
 
@@ -193,7 +207,7 @@ where
             };
             if epoch > published.epoch && core.epochs.covers(published.epoch, &published.groups) {
                 // Invalidated between the begin of that run and of this call: it takes another run to answer.
-                core.flights.retire(&self.key.as_key(), published.run);
+                core.flights.retire(&self.key, published.run);
                 continue;
             }
             return self.answered(&published);
@@ -201,7 +215,7 @@ where
     }
 
     fn join(&self, miss_is_counted: &mut bool) -> Joined<S> {
-        let joined = match self.cache.core().flights.join(&self.key.as_key(), Context::current_run()) {
+        let joined = match self.cache.core().flights.join(&self.key, Context::current_run()) {
             Join::Lead(lead) => return Joined::Turn(self.look_again(lead, *miss_is_counted)),
             Join::Ready(published) => Joined::Ready(published),
             Join::Wait(wait) => Joined::Wait(wait),
@@ -233,14 +247,14 @@ where
 
     /// A run that supersedes the one under way.
     pub(crate) fn refresh(&self) -> Leading {
-        let lead = self.cache.core().flights.supersede(&self.key.as_key(), Context::current_run());
+        let lead = self.cache.core().flights.supersede(&self.key, Context::current_run());
         Leading { lead, ask: Ask::Generations }
     }
 
     /// A run that refreshes a value which is good enough to be answered meanwhile; `None` when one is under way.
     pub(crate) fn renew(&self) -> Option<Leading> {
         let core = self.cache.core();
-        let lead = core.flights.lead_if_idle(&self.key.as_key())?;
+        let lead = core.flights.lead_if_idle(&self.key)?;
         core.rest(self.key.as_key());
         Some(Leading { lead, ask: Ask::Lease })
     }
