@@ -217,13 +217,18 @@ where
     J: FnOnce(&S::Return) -> Verdict + Send + 'static,
     B: FnOnce() -> BodyFuture<S::Return>,
 {
-    match job {
-        Some(job) if job.is_to_bypass() => Box::pin(job.bypass(start_of(miss))).await,
-        Some(job) => match job.only_if_cached() {
-            Some(exchange) => Box::pin(job.answer_if_cached(exchange)).await,
-            None => job.miss_detached(refresh, miss).await,
-        },
-        None => Box::pin(uncached(exchange, start_of(miss)())).await,
+    let Some(job) = job else { return Box::pin(uncached(exchange, start_of(miss)())).await };
+    let deadline = if refresh { None } else { job.soft_deadline() };
+    match job.turn_detached(deadline, refresh).await {
+        Turn::Answer(answer) => answer,
+        Turn::Lead(leading) => {
+            let (judge, start) = miss();
+            job.lead_detached(deadline, leading, Box::new(judge), start()).await
+        }
+        Turn::Bypass => {
+            let body = start_of(miss)();
+            Box::pin(job.bypass(|| body)).await
+        }
     }
 }
 

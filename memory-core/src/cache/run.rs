@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 use tracing::Instrument;
 
 use super::{
@@ -363,48 +363,61 @@ where
                 Arc::new(self).renew_behind(miss);
                 answer
             }
-            Hit::Nothing => Box::pin(Arc::new(self).miss_detached(false, miss)).await,
+            Hit::Nothing => {
+                let deadline = self.soft_deadline();
+                match Box::pin(self.turn_detached(deadline, false)).await {
+                    Turn::Answer(answer) => answer,
+                    Turn::Lead(leading) => {
+                        let (judge, start) = miss();
+                        Box::pin(Arc::new(self).lead_detached(deadline, leading, Box::new(judge), start())).await
+                    }
+                    Turn::Bypass => self.bypass(start_of(miss)).await,
+                }
+            }
         }
     }
 
-    /// Answers a call that found nothing in memory, or must not look.
+    /// What a call is to do that found nothing in memory, or must not look.
     ///
-    /// Thousands of calls may wait here for one run, so what only the one needs that runs is not part of this future.
-    pub(crate) async fn miss_detached<J, B>(self: Arc<Self>, refresh: bool, miss: impl FnOnce() -> (J, B)) -> S::Return
-    where
-        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
-        B: FnOnce() -> BodyFuture<S::Return>,
-    {
-        let deadline = if refresh { None } else { self.soft_deadline() };
-        match self.next_by(deadline, refresh).await {
-            Err(answer) | Ok(Turn::Answer(answer)) => answer,
-            Ok(Turn::Lead(leading)) => {
-                let (judge, start) = miss();
-                let run = match Arc::clone(&self).spawn(leading, judge, start()) {
-                    Ok(run) => run,
-                    Err((leading, judge, body)) => {
-                        return Box::pin(self.run_here(leading, || (judge, || body))).await;
-                    }
-                };
-                match deadline {
-                    None => run.await,
-                    Some(deadline) => Box::pin(self.or_stale(deadline, run)).await.unwrap_or_else(|stale| stale),
-                }
-            }
-            Ok(Turn::Bypass) => Box::pin(self.bypass(start_of(miss))).await,
+    /// Thousands of calls may wait here for one run. And of what can be done without knowing the function, nothing is compiled for
+    /// each: its body comes in a box, and what judges its value does.
+    pub(crate) async fn turn_detached(&self, deadline: Option<Instant>, refresh: bool) -> Turn<S> {
+        if self.is_to_bypass() {
+            return Turn::Bypass;
+        }
+        if let Some(exchange) = self.only_if_cached() {
+            return Turn::Answer(Box::pin(self.answer_if_cached(exchange)).await);
+        }
+        self.next_by(deadline, refresh).await.unwrap_or_else(Turn::Answer)
+    }
+
+    /// Leads a run.
+    pub(crate) async fn lead_detached(
+        self: Arc<Self>,
+        deadline: Option<Instant>,
+        leading: Leading,
+        judge: Judge<S::Return>,
+        body: BodyFuture<S::Return>,
+    ) -> S::Return {
+        let run = match Arc::clone(&self).spawn(leading, judge, body) {
+            Ok(run) => run,
+            Err((leading, judge, body)) => return Box::pin(self.run_here(leading, || (judge, || body))).await,
+        };
+        match deadline {
+            None => run.await,
+            Some(deadline) => Box::pin(self.or_stale(deadline, run)).await.unwrap_or_else(|stale| stale),
         }
     }
 
     /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again. Gives everything
     /// back where there can be none.
-    fn spawn<J>(
+    #[allow(clippy::type_complexity, reason = "it is what it was given")]
+    fn spawn(
         self: Arc<Self>,
         mut leading: Leading,
-        judge: J,
+        judge: Judge<S::Return>,
         body: BodyFuture<S::Return>,
-    ) -> Result<impl Future<Output = S::Return> + use<S, X, H, J>, (Leading, J, BodyFuture<S::Return>)>
-    where
-        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
+    ) -> Result<impl Future<Output = S::Return> + use<S, X, H>, (Leading, Judge<S::Return>, BodyFuture<S::Return>)>
     {
         let Some(runtime) = Handle::try_current().ok().filter(|_| !leading.lead.is_one_of_many()) else {
             return Err((leading, judge, body));
@@ -417,13 +430,16 @@ where
                 Begun::Run(run) => self.run_body(run, judge, self.gathered(body)).await,
                 Begun::Answer(answer) => answer,
                 Begun::Due(answer) => {
-                    self.renew_behind(|| (judge, || body));
+                    if let Some(leading) = self.renew() {
+                        self.spawn_behind(leading, judge, body);
+                    }
                     answer
                 }
             }
         });
         // Boxed, since to start a task is to move it several times.
-        let task = runtime.spawn(Box::pin(task.in_current_span()));
+        let task: BodyFuture<S::Return> = Box::pin(task.in_current_span());
+        let task = runtime.spawn(task);
         Ok(async move {
             let _edge = edge;
             match task.await {
@@ -440,10 +456,17 @@ where
         J: FnOnce(&S::Return) -> Verdict + Send + 'static,
         B: FnOnce() -> BodyFuture<S::Return>,
     {
+        if Handle::try_current().is_err() {
+            return;
+        }
+        if let Some(leading) = self.renew() {
+            let (judge, start) = miss();
+            self.spawn_behind(leading, Box::new(judge), start());
+        }
+    }
+
+    fn spawn_behind(self: Arc<Self>, leading: Leading, judge: Judge<S::Return>, body: BodyFuture<S::Return>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let Some(leading) = self.renew() else { return };
-        let (judge, start) = miss();
-        let body = start();
         let this = Self { exchange: None, ..Arc::unwrap_or_clone(self) };
         let surroundings = Self::surroundings(&leading.lead, Context::behind());
         let task = surroundings.scope(async move {
@@ -452,7 +475,8 @@ where
                 this.run_body(run, judge, this.gathered(body)).await;
             }
         });
-        runtime.spawn(Box::pin(task.in_current_span()));
+        let task: BodyFuture<()> = Box::pin(task.in_current_span());
+        runtime.spawn(task);
     }
 }
 
@@ -461,6 +485,9 @@ pub(crate) fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
     let (_, start) = miss();
     start
 }
+
+/// What judges a returned value, in whatever task that is.
+pub(crate) type Judge<R> = Box<dyn FnOnce(&R) -> Verdict + Send>;
 
 /// What a returned value calls for.
 enum Conclusion<S: Outcome> {
