@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize, de::Error};
 
 use super::{
     body::{Resumed, failing},
-    headers::directives,
+    fields::directives,
 };
 use crate::cache::outcome::Fate;
 
@@ -100,7 +100,7 @@ fn fate(status: StatusCode, headers: &HeaderMap) -> Fate {
             | StatusCode::RANGE_NOT_SATISFIABLE
     );
     let varies = headers.get_all(VARY).iter().any(|value| value.as_bytes().contains(&b'*'));
-    let is_private = directives(headers.get_all(CACHE_CONTROL))
+    let is_private = directives(headers, &CACHE_CONTROL)
         .any(|(name, _)| name.eq_ignore_ascii_case(b"private") || name.eq_ignore_ascii_case(b"no-store"));
     if answers_one_request || varies || is_private || headers.contains_key(SET_COOKIE) {
         Fate::OneCaller

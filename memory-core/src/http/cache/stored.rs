@@ -8,7 +8,11 @@ use axum::{
 };
 use serde::{Deserialize, Serialize, de::Error};
 
-use super::vary::{self, Selector};
+use super::{
+    Asked, Method, Policy,
+    range::Piece,
+    vary::{self, Selector},
+};
 
 /// A response as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +21,8 @@ pub(in crate::http) struct Stored {
     pub(in crate::http) status: StatusCode,
     pub(in crate::http) headers: HeaderMap,
     pub(in crate::http) body: Bytes,
+    /// Of a 206, what part its body is.
+    pub(super) piece: Option<Piece>,
     /// What requests must have for it to be their answer.
     pub(super) selectors: Vec<Selector>,
     pub(in crate::http) terms: Terms,
@@ -35,14 +41,22 @@ pub(in crate::http) struct Terms {
     pub(in crate::http) is_for_all: bool,
     /// Whether requests with cookies may have it.
     pub(in crate::http) is_for_cookies: bool,
+    /// Whether it is only for requests with the same fields.
+    pub(in crate::http) is_personal: bool,
     pub(in crate::http) stale_while_revalidate: Duration,
     pub(in crate::http) stale_if_error: Option<Duration>,
 }
 
 impl Stored {
-    /// Whether it is the answer to requests with these headers.
-    pub(in crate::http) fn answers(&self, asked: &HeaderMap) -> bool {
-        vary::selects(&self.selectors, asked)
+    /// Whether it is the answer to a request with these headers.
+    pub(in crate::http) fn answers(&self, asked: &Asked, headers: &HeaderMap, policy: &Policy) -> bool {
+        let has_part = |piece: &Piece| asked.method == Method::Get && piece.part(headers, self).is_some();
+        self.piece.as_ref().is_none_or(has_part) && vary::selects(self, headers, policy)
+    }
+
+    /// Whether `other` answers the same requests.
+    pub(super) fn replaces(&self, other: &Self) -> bool {
+        self.selectors == other.selectors && (self.piece.is_none() || self.piece == other.piece)
     }
 
     /// With these fields, as they came, for the one who asked for it.
@@ -57,13 +71,14 @@ struct Written {
     status: u16,
     headers: Vec<(String, Bytes)>,
     body: Bytes,
+    piece: Option<Piece>,
     selectors: Vec<(String, Option<Bytes>)>,
     terms: Terms,
 }
 
 impl From<Stored> for Written {
     fn from(stored: Stored) -> Self {
-        let Stored { status, headers, body, selectors, terms } = stored;
+        let Stored { status, headers, body, piece, selectors, terms } = stored;
         Self {
             status: status.as_u16(),
             headers: headers
@@ -71,6 +86,7 @@ impl From<Stored> for Written {
                 .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
                 .collect(),
             body,
+            piece,
             selectors: selectors
                 .into_iter()
                 .map(|(name, value)| (name.as_str().to_owned(), value.map(Bytes::from)))
@@ -94,6 +110,7 @@ impl TryFrom<Written> for Stored {
             status: StatusCode::from_u16(written.status)?,
             headers,
             body: written.body,
+            piece: written.piece,
             selectors: selectors.collect::<Result<_, axum::http::Error>>()?,
             terms: written.terms,
         })

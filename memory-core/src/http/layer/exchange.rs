@@ -4,11 +4,7 @@ use std::{future::Future, sync::Arc, time::SystemTime};
 
 use axum::{
     body::{Body, HttpBody},
-    http::{
-        HeaderMap, StatusCode,
-        header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION},
-        request::Parts,
-    },
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
     response::Response,
 };
 use tokio::runtime::Handle;
@@ -45,11 +41,11 @@ type Lead = AnyLead<Key, Landed>;
 
 /// One request that may be answered from the cache.
 pub(super) struct Exchange {
-    shared: Arc<FmResponseCacheLayer>,
-    cache: FmCache,
-    key: Key,
-    asked: Asked,
-    parts: Parts,
+    pub(super) shared: Arc<FmResponseCacheLayer>,
+    pub(super) cache: FmCache,
+    pub(super) key: Key,
+    pub(super) asked: Asked,
+    pub(super) parts: Parts,
 }
 
 /// How often a request waits for others before it goes by itself.
@@ -68,13 +64,17 @@ impl Exchange {
         asked.bypasses |= !body.is_end_stream() && body.size_hint().exact() != Some(0);
         let place = place.filter(|_| !cache.core().is_closed());
         match (asked.method, place) {
-            (Method::Unsafe, place) => unsafe_method(&shared, &cache, inner, parts, body, place).await,
             (Method::Get | Method::Head, Some(place)) if !asked.bypasses => {
                 let key = place.key();
                 Self { shared, cache, key, asked, parts }.look(inner).await
             }
+            (Method::Unsafe, Some(place)) => {
+                let key = place.key();
+                Self { shared, cache, key, asked, parts }.change(inner, body, place).await
+            }
             (method, _) => {
-                let why = if method == Method::Other { Why::Method } else { Why::Bypass };
+                let is_other = matches!(method, Method::Other | Method::Unsafe);
+                let why = if is_other { Why::Method } else { Why::Bypass };
                 let answer = inner.ask(Request::from_parts(parts, body)).await?;
                 Ok(passed_on(answer, Told::Forwarded(why, false), &cache))
             }
@@ -106,7 +106,7 @@ impl Exchange {
     }
 
     fn select(&self, held: Option<&Held<Shelf>>) -> Option<Variant> {
-        held.and_then(|held| held.value.select(&self.parts.headers, held.age))
+        held.and_then(|held| held.value.select(&self.asked, &self.parts.headers, held.age, &self.shared.policy))
     }
 
     fn decide(&self, variant: Option<&Variant>) -> Decision {
@@ -128,7 +128,7 @@ impl Exchange {
         told.answer(&self.asked, &self.parts.headers, variant, self.cache.prefix())
     }
 
-    fn passed_on(&self, response: Response, told: Told) -> Response {
+    pub(super) fn passed_on(&self, response: Response, told: Told) -> Response {
         self.cache.core().note_held(self.key.as_key(), told.outcome());
         passed_on(response, told, &self.cache)
     }
@@ -165,7 +165,7 @@ impl Exchange {
     /// Whether the answer to another request is one to this.
     fn may_take(&self, variant: &Variant, cache: &FmCache) -> bool {
         std::ptr::eq(cache.core(), self.cache.core())
-            && variant.response.answers(&self.parts.headers)
+            && variant.response.answers(&self.asked, &self.parts.headers, &self.shared.policy)
             && self.decide(Some(variant)) == Decision::Serve
     }
 
@@ -270,7 +270,7 @@ impl Exchange {
     }
 
     /// A response has come: it is stored where it may be, else passed on as it comes.
-    async fn landed(&self, landing: Landing, response: Response) -> Response {
+    pub(super) async fn landed(&self, landing: Landing, response: Response) -> Response {
         let why = landing.why;
         let (head, body) = response.into_parts();
         let to_store = storable(&self.asked, &self.parts.headers, &head, &self.shared.policy)
@@ -385,7 +385,7 @@ struct Plan {
 }
 
 /// What is known when the origin has answered.
-struct Landing {
+pub(super) struct Landing {
     lead: Option<Lead>,
     found: Option<Held<Shelf>>,
     since: Since,
@@ -394,6 +394,14 @@ struct Landing {
 }
 
 impl Landing {
+    /// Of a response to a request that was not for what is stored.
+    pub(super) async fn beside(exchange: &Exchange, sent: Tick) -> Self {
+        let (found, since) = exchange.cache.core().held::<Shelf>(&exchange.key).await;
+        let since = exchange.cache.core().since(&exchange.key, since).await;
+        let lead = exchange.shared.flights.lead_if_idle(&exchange.key.as_key());
+        Self { lead, found, since, why: Why::Method, sent }
+    }
+
     /// Tells those who wait that there is nothing for them.
     fn give_up(self) {
         if let Some(lead) = self.lead {
@@ -409,28 +417,4 @@ impl Landing {
 fn passed_on(mut response: Response, told: Told, cache: &FmCache) -> Response {
     told.tell(response.headers_mut(), cache.prefix(), None);
     response
-}
-
-/// Passes an unsafe request on; its success invalidates what it may have changed (RFC 9111, section 4.4).
-async fn unsafe_method<S: Origin>(
-    shared: &FmResponseCacheLayer,
-    cache: &FmCache,
-    inner: S,
-    parts: Parts,
-    body: Body,
-    place: Option<Place>,
-) -> Result<Response, S::Failure> {
-    let answer = inner.ask(Request::from_parts(parts, body)).await?;
-    if let Some(place) = place.filter(|_| answer.status().is_success() || answer.status().is_redirection()) {
-        let named = [LOCATION, CONTENT_LOCATION]
-            .into_iter()
-            .filter_map(|name| place.refer(answer.headers().get(name)?.to_str().ok()?));
-        let mut places: Vec<Place> = named.collect();
-        places.push(place);
-        for place in places {
-            // Without `.strict()` a removal does not fail: it is queued.
-            let _ = shared.remove(cache, &place.key()).await;
-        }
-    }
-    Ok(passed_on(answer, Told::Forwarded(Why::Method, false), cache))
 }

@@ -1,6 +1,7 @@
 //! [`FmResponseCacheLayer`]: a shared cache before a service.
 
 mod body;
+mod change;
 mod exchange;
 mod key;
 mod origin;
@@ -86,6 +87,8 @@ impl FmResponseCacheLayer {
     /// With the defaults below, in the cache of each request.
     pub fn new() -> Self {
         let policy = Policy {
+            is_private: false,
+            ranks_languages: false,
             is_heuristic: false,
             shares_cookies: false,
             obeys_clients: false,
@@ -152,6 +155,18 @@ impl FmResponseCacheLayer {
     #[must_use]
     pub fn share_cookies(mut self, shares: bool) -> Self {
         self.policy.shares_cookies = shares;
+        self
+    }
+
+    /// Whether languages that a request wants equally (`en, de`) are in no order, and a response in the one language that a request
+    /// wants most is its answer, whatever else it would take. More requests share a response; some origins choose otherwise.
+    ///
+    /// # Default
+    ///
+    /// `false`: only the same lists of languages are the same, but for blanks and case.
+    #[must_use]
+    pub fn rank_languages(mut self, ranks: bool) -> Self {
+        self.policy.ranks_languages = ranks;
         self
     }
 
