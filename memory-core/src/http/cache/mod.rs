@@ -13,6 +13,7 @@ mod stored;
 mod validation;
 mod vary;
 
+pub(crate) use self::storable::Elsewhere;
 pub(in crate::http) use self::{
     asked::{Asked, Method},
     decide::{Decision, decide, excuses},

@@ -25,6 +25,11 @@ const LONGEST_HEAD: usize = 64 << 10;
 /// What `FmResponseCacheLayer` itself sets, and does not store.
 const OURS: [&str; 1] = ["x-fm-cache"];
 
+/// Marks a response that is another resource's than the one asked for, such as what a redirect led to.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only clients follow redirects"))]
+pub(crate) struct Elsewhere;
+
 /// A response that may be stored, without its body.
 pub(in crate::http) struct Storable {
     status: StatusCode,
@@ -41,6 +46,9 @@ pub(in crate::http) fn storable(
     response: &Parts,
     policy: &Policy,
 ) -> Option<Storable> {
+    if response.extensions.get::<Elsewhere>().is_some() {
+        return None;
+    }
     let (status, headers) = (response.status, &response.headers);
     let directives = directives(headers, policy);
     let is_final = !status.is_informational() && status != StatusCode::NOT_MODIFIED;

@@ -1,7 +1,7 @@
 //! Which requests a stored response answers (RFC 9111, section 4.1).
 
 use axum::http::{
-    HeaderMap, HeaderName,
+    HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LANGUAGE, COOKIE, PROXY_AUTHORIZATION, VARY},
 };
 
@@ -22,7 +22,7 @@ const IMPLIED: [&str; 6] = [
     "x-forwarded-server",
 ];
 
-/// Fields of requests that say who asks: they are not written down, only a digest of them.
+/// Fields of requests that say who asks: they, and what is marked as sensitive, are not written down, only a digest of them.
 const SECRET: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
 
 /// Fields that differ between requests for the same response of the same user.
@@ -96,10 +96,11 @@ fn selects_unsaid(name: &HeaderName, is_personal: bool) -> bool {
 /// and codings, case.
 fn value(asked: &HeaderMap, name: &HeaderName, policy: &Policy) -> Option<Vec<u8>> {
     let list = asked.contains_key(name).then(|| members(asked, name).collect::<Vec<_>>().join(&b", "[..]))?;
+    let is_secret = |name| SECRET.contains(name) || asked.get_all(name).iter().any(HeaderValue::is_sensitive);
     Some(match name {
-        name if SECRET.contains(name) => blake3::hash(&list).as_bytes().to_vec(),
         &ACCEPT_LANGUAGE if policy.ranks_languages => ranking(asked),
         &ACCEPT_LANGUAGE | &ACCEPT_ENCODING => list.to_ascii_lowercase(),
+        name if is_secret(name) => blake3::hash(&list).as_bytes().to_vec(),
         _ => list,
     })
 }

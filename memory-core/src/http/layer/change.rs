@@ -51,7 +51,7 @@ impl super::FmResponseCacheLayer {
     pub(super) async fn invalidate_changed(&self, cache: &crate::FmCache, place: &Place, answer: &HeaderMap) {
         for place in named(place, answer, &[LOCATION, CONTENT_LOCATION]).chain([place.clone()]) {
             // Without `.strict()` a removal does not fail: it is queued.
-            let _ = self.remove(cache, &place.key()).await;
+            let _ = self.remove(cache, &self.key_of(&place)).await;
         }
     }
 }

@@ -12,13 +12,13 @@ use tracing::Instrument;
 
 use super::{
     super::cache::{
-        Asked, Decision, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses, is_same_head,
-        storable, update,
+        Asked, Decision, Elsewhere, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses,
+        is_same_head, storable, update,
     },
     FmResponseCacheLayer, Request,
     body::{Read, read},
     key::Place,
-    origin::Origin,
+    origin::{HasStandIn, Origin},
     told::{Told, Why},
 };
 use crate::{
@@ -65,11 +65,11 @@ impl Exchange {
         let place = place.filter(|_| !cache.core().is_closed());
         match (asked.method, place) {
             (Method::Get | Method::Head, Some(place)) if !asked.bypasses => {
-                let key = place.key();
+                let key = shared.key_of(&place);
                 Self { shared, cache, key, asked, parts }.look(inner).await
             }
             (Method::Unsafe, Some(place)) => {
-                let key = place.key();
+                let key = shared.key_of(&place);
                 Self { shared, cache, key, asked, parts }.change(inner, body, place).await
             }
             (method, _) => {
@@ -135,7 +135,8 @@ impl Exchange {
 
     /// Asks the origin, together with whoever asks it for the same.
     async fn forward<S: Origin>(self, inner: S, plan: Plan) -> Result<Response, S::Failure> {
-        if !self.asked.may_wait() {
+        // A client waits for no other one's request: each has its own timeout, and ends when its caller goes away.
+        if self.shared.policy.is_private || !self.asked.may_wait() {
             let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
             return self.fetch(inner, lead, plan).await;
         }
@@ -208,12 +209,16 @@ impl Exchange {
         let since = self.cache.core().since(&self.key, since).await;
         let conditional = stored.as_ref().and_then(|stored| conditional(&self.parts, &stored.response));
         let is_conditional = conditional.is_some();
+        let mut parts = conditional.unwrap_or_else(|| self.parts.clone());
+        if stored.as_ref().is_some_and(|stored| self.is_excused(stored, true)) {
+            parts.extensions.insert(HasStandIn);
+        }
         let sent = Tick::now();
-        let answer = self.ask(inner.clone(), conditional).await;
+        let answer = self.ask(inner.clone(), Some(parts)).await;
         let landing = Landing { lead, found, since, why, sent };
         let response = match answer {
             Ok(response) => response,
-            Err(failure) => return self.failed(landing, stored, failure),
+            Err(failure) => return self.failed::<S>(landing, stored, failure),
         };
         match stored {
             Some(stored) if is_conditional && response.status() == StatusCode::NOT_MODIFIED => {
@@ -237,9 +242,14 @@ impl Exchange {
     }
 
     /// The origin can't be reached.
-    fn failed<F>(&self, landing: Landing, stored: Option<Variant>, failure: F) -> Result<Response, F> {
+    fn failed<S: Origin>(
+        &self,
+        landing: Landing,
+        stored: Option<Variant>,
+        failure: S::Failure,
+    ) -> Result<Response, S::Failure> {
         landing.give_up();
-        match stored.filter(|stored| self.is_excused(stored, false)) {
+        match stored.filter(|stored| S::is_unreached(&failure) && self.is_excused(stored, false)) {
             Some(stored) => Ok(self.serve(&stored, Told::Stale)),
             None => Err(failure),
         }
@@ -257,8 +267,10 @@ impl Exchange {
         stored: Variant,
         response: Response,
     ) -> Result<Response, S::Failure> {
-        let Some(updated) = update(&stored.response, response.headers(), &self.shared.policy) else {
-            // It forbids to keep what is stored: ask for a response.
+        let is_about_it = response.extensions().get::<Elsewhere>().is_none();
+        let updated = is_about_it.then(|| update(&stored.response, response.headers(), &self.shared.policy)).flatten();
+        let Some(updated) = updated else {
+            // It is about something else, or forbids to keep what is stored: ask for a response.
             let response = self.ask(inner, None).await?;
             return Ok(self.landed(landing, response).await);
         };
@@ -349,7 +361,7 @@ impl Exchange {
         let landing = Landing { lead: None, found, since, why, sent };
         let response = match answer {
             Ok(response) => response,
-            Err(failure) => return self.failed(landing, stored, failure),
+            Err(failure) => return self.failed::<S>(landing, stored, failure),
         };
         if let Some(stored) = stored.filter(|_| response.status() == StatusCode::OK) {
             self.compare(landing, &stored, response.headers()).await;

@@ -5,6 +5,8 @@ mod change;
 mod exchange;
 mod key;
 mod origin;
+#[cfg(feature = "client")]
+mod private;
 mod told;
 
 use std::{
@@ -21,10 +23,14 @@ use axum::{
 use tower_layer::Layer;
 use tower_service::Service;
 
+#[cfg(feature = "client")]
+pub(crate) use self::origin::HasStandIn;
+pub(crate) use self::origin::Origin;
+#[cfg(feature = "client")]
+pub use self::private::FmHttpCache;
 use self::{
     exchange::{Exchange, Landed},
     key::Place,
-    origin::Origin,
 };
 use super::cache::Policy;
 use crate::{
@@ -82,6 +88,9 @@ pub struct FmResponseCacheService<S> {
 
 /// The namespace of stored responses.
 const NAMESPACE: &str = "http";
+
+/// That of the responses that only clients of this program may have.
+const PRIVATE_NAMESPACE: &str = "http-private";
 
 impl FmResponseCacheLayer {
     /// With the defaults below, in the cache of each request.
@@ -209,7 +218,12 @@ impl FmResponseCacheLayer {
         let place = uri.parse::<Uri>().ok().and_then(|uri| Place::of_uri(&uri)).ok_or_else(|| {
             FmError::new(Kind::Config, format!("`{uri}` names no stored response: give a URI with its host"))
         })?;
-        self.remove(&self.chosen(), &place.key()).await
+        self.remove(&self.chosen(), &self.key_of(&place)).await
+    }
+
+    /// The key of what is stored for a resource.
+    fn key_of(&self, place: &Place) -> Key {
+        place.key(if self.policy.is_private { PRIVATE_NAMESPACE } else { NAMESPACE })
     }
 
     /// Removes what is stored, and keeps requests under way from storing.
