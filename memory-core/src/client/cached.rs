@@ -167,6 +167,11 @@ impl Answer {
         *response.headers_mut() = of.headers().clone();
         Self { response, url: of.url().clone() }
     }
+
+    /// Whether it brings what was asked for, or says that it is here already.
+    fn is_success(&self) -> bool {
+        self.response.status().is_success() || self.response.status() == StatusCode::NOT_MODIFIED
+    }
 }
 
 /// An answer that was read to its end.
@@ -175,6 +180,10 @@ struct Whole(Answer);
 impl Read for Whole {
     fn takes(status: StatusCode) -> bool {
         is_taken(status)
+    }
+
+    fn is_success(&self) -> bool {
+        self.0.is_success()
     }
 
     async fn read(mut response: FmResponse) -> Result<Self, FmClientError> {
@@ -189,6 +198,10 @@ struct Streamed(Answer);
 impl Read for Streamed {
     fn takes(status: StatusCode) -> bool {
         is_taken(status)
+    }
+
+    fn is_success(&self) -> bool {
+        self.0.is_success()
     }
 
     async fn read(response: FmResponse) -> Result<Self, FmClientError> {

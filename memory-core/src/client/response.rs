@@ -45,7 +45,7 @@ pub struct FmResponse {
     left: u64,
     limit: u64,
     /// `None`: its body has it, or it took none.
-    turn: Option<Turn>,
+    _turn: Option<Turn>,
 }
 
 /// A connection in use.
@@ -72,7 +72,7 @@ impl FmResponse {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(FmClientError::too_large(target, limit));
         }
-        Ok(Self { response, target: Arc::clone(target), left: limit, limit, turn })
+        Ok(Self { response, target: Arc::clone(target), left: limit, limit, _turn: turn })
     }
 
     /// The status, which is 2xx: any other one is [`FmClientError::Status`].
@@ -117,7 +117,8 @@ impl FmResponse {
     /// The answer below, and the connection that it comes by.
     #[cfg(feature = "axum")]
     pub(super) fn into_parts(self) -> (Response, Option<Turn>) {
-        (self.response, self.turn)
+        let Self { response, _turn: turn, .. } = self;
+        (response, turn)
     }
 
     pub(super) async fn rest(&mut self) -> Result<Vec<u8>, FmClientError> {
@@ -165,6 +166,12 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn takes(status: StatusCode) -> bool {
             status.is_success()
+        }
+
+        /// Whether it is an answer that the caller has asked for.
+        #[doc(hidden)]
+        fn is_success(&self) -> bool {
+            true
         }
 
         #[doc(hidden)]

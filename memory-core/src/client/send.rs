@@ -34,7 +34,7 @@ pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result
     let target = Arc::clone(&outgoing.target);
     let watch = Watch::begin(&shared.counters, &target);
     let ended = attempts(shared, outgoing, &watch).await;
-    watch.end(ended.is_ok());
+    watch.end(ended.as_ref().is_ok_and(A::is_success));
     ended
 }
 

@@ -108,7 +108,7 @@ pub(in crate::http) fn is_explicit(headers: &HeaderMap, policy: &Policy) -> bool
 
 fn directives(headers: &HeaderMap, policy: &Policy) -> CacheControl {
     let directives = CacheControl::of(headers);
-    if policy.is_private { directives.to_private_cache() } else { directives }
+    if policy.is_private { directives.for_private_cache() } else { directives }
 }
 
 /// What part of a whole a response is; `None` where it is of no use to anybody else.

@@ -41,7 +41,7 @@ impl CacheControl {
     }
 
     /// As a private cache reads them: what is said to shared ones is not there.
-    pub(in crate::http) fn to_private_cache(self) -> Self {
+    pub(in crate::http) fn for_private_cache(self) -> Self {
         Self { s_maxage: None, proxy_revalidate: false, private: false, ..self }
     }
 
