@@ -18,7 +18,7 @@ use http_body::Frame;
 use serde::{Deserialize, Serialize, de::Error};
 
 use super::{
-    body::{Resumed, failing},
+    body::{Resumed, failing, joined},
     fields::directives,
 };
 use crate::cache::outcome::Fate;
@@ -142,10 +142,7 @@ pub(crate) fn poll_whole(response: &mut Response, context: &mut Context<'_>) -> 
         }
     }
     let pieces = response.extensions_mut().remove::<Read>().unwrap_or_default().pieces;
-    let whole = match <[Bytes; 1]>::try_from(pieces) {
-        Ok([only]) => only,
-        Err(pieces) => pieces.concat().into(),
-    };
+    let whole = joined(pieces);
     *response.body_mut() = Body::from(whole.clone());
     response.extensions_mut().insert(Whole(whole));
     Poll::Ready(())

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, StatusCode},
 };
 use serde::{Deserialize, Serialize, de::Error};
 
 use super::{
+    super::page::Head,
     Asked, Method, Policy,
     range::Piece,
     vary::{self, Selector},
@@ -68,8 +69,7 @@ impl Stored {
 /// A [`Stored`] as it is written down.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    status: u16,
-    headers: Vec<(String, Bytes)>,
+    head: Head,
     body: Bytes,
     piece: Option<Piece>,
     selectors: Vec<(String, Option<Bytes>)>,
@@ -80,11 +80,7 @@ impl From<Stored> for Written {
     fn from(stored: Stored) -> Self {
         let Stored { status, headers, body, piece, selectors, terms } = stored;
         Self {
-            status: status.as_u16(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
-                .collect(),
+            head: Head { status, headers },
             body,
             piece,
             selectors: selectors
@@ -100,14 +96,11 @@ impl TryFrom<Written> for Stored {
     type Error = axum::http::Error;
 
     fn try_from(written: Written) -> Result<Self, axum::http::Error> {
-        let mut headers = HeaderMap::with_capacity(written.headers.len());
-        for (name, value) in written.headers {
-            headers.append(HeaderName::try_from(name)?, HeaderValue::from_maybe_shared(value)?);
-        }
+        let Head { status, headers } = written.head;
         let selectors = written.selectors.into_iter();
         let selectors = selectors.map(|(name, value)| Ok((HeaderName::try_from(name)?, value.map(Vec::from))));
         Ok(Self {
-            status: StatusCode::from_u16(written.status)?,
+            status,
             headers,
             body: written.body,
             piece: written.piece,

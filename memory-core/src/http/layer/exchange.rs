@@ -11,12 +11,14 @@ use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{
-    super::cache::{
-        Asked, Decision, Elsewhere, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses,
-        is_same_head, storable, update,
+    super::{
+        body::{Read, read},
+        cache::{
+            Asked, Decision, Elsewhere, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses,
+            is_same_head, storable, update,
+        },
     },
     FmResponseCacheLayer, Request,
-    body::{Read, read},
     key::Place,
     origin::{HasStandIn, Origin},
     told::{Told, Why},

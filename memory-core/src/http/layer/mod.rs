@@ -1,6 +1,5 @@
 //! [`FmResponseCacheLayer`]: a shared cache before a service.
 
-mod body;
 mod change;
 mod exchange;
 mod key;
