@@ -180,7 +180,7 @@ async fn an_unsafe_request_forgets_what_it_may_have_changed() {
         ("a redirect", answer(303, &[("location", "/y")], b""), true),
         ("an answer that got lost", vec![Step::Close], true),
         ("a refusal", answer(400, &[], b"{}"), false),
-        ("a failure", answer(500, &[], b"{}"), false),
+        ("a failure", answer(500, &[], b"{}"), true),
     ];
     for (what, change, forgets) in changes {
         let script = vec![says("max-age=60", "1"), change, says("max-age=60", "2")];
@@ -191,6 +191,40 @@ async fn an_unsafe_request_forgets_what_it_may_have_changed() {
         assert_eq!(upstream.seen()[1].body, b"[1]");
         assert_eq!(get(&client).await, if forgets { 2 } else { 1 }, "{what}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_caller_goes_away_forgets_too() {
+    let upstream = Upstream::scripted(vec![says("max-age=60", "1"), vec![Step::Hang], says("max-age=60", "2")]).await;
+    let cache = cache();
+    let client = over(&cache, &upstream);
+    get(&client).await;
+    let change = client.post_json::<()>("x", [1]).into_future();
+    assert!(tokio::time::timeout(Duration::from_secs(1), change).await.is_err());
+    tokio::task::yield_now().await;
+    assert_eq!(get(&client).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_before_a_change_is_not_stored_after_it() {
+    let slow = [vec![Step::Pause(Duration::from_secs(5))], says("max-age=60", "1")].concat();
+    let upstream = Upstream::scripted(vec![slow, answer(200, &[], b"null"), says("max-age=60", "2")]).await;
+    let client = client(&upstream);
+    let reader = tokio::spawn(client.get_json::<u32>("x").into_future());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    client.post_json::<()>("x", [1]).await.unwrap();
+    assert_eq!(reader.await.unwrap().unwrap(), 1);
+    assert_eq!((get(&client).await, get(&client).await, upstream.seen().len()), (2, 2, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_wanted_from_the_cache_is_not_asked_for() {
+    let upstream = Upstream::always(says("max-age=60", "1")).await;
+    let client = client(&upstream);
+    let only = || client.get_json::<u32>("x").header("cache-control", "only-if-cached").into_future();
+    assert_eq!((only().await.unwrap_err().status().as_u16(), upstream.seen().len()), (504, 0));
+    get(&client).await;
+    assert_eq!((only().await.unwrap(), upstream.seen().len()), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

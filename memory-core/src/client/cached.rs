@@ -76,7 +76,9 @@ async fn change<A: Read>(
     outgoing: Outgoing,
     uri: &Uri,
 ) -> Result<A, FmClientError> {
+    let mut sent = Sent { cache, uri, has_ended: false };
     let ended = send::send::<WithHead<A>>(shared, outgoing).await;
+    sent.has_ended = true;
     match &ended {
         Ok(answer) => cache.forget(uri, &answer.head).await,
         Err(error) if may_have_changed(error) => cache.forget(uri, &HeaderMap::new()).await,
@@ -85,11 +87,26 @@ async fn change<A: Read>(
     ended.map(|answer| answer.answer)
 }
 
+/// A request that may change something: also one whose caller goes away may have done so.
+struct Sent<'a> {
+    cache: &'a FmHttpCache,
+    uri: &'a Uri,
+    has_ended: bool,
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.cache.forget_behind(self.uri.clone());
+        }
+    }
+}
+
 /// Whether the upstream may have done what it was asked for, though the answer is of no use.
 fn may_have_changed(error: &FmClientError) -> bool {
     match error {
         FmClientError::Closed | FmClientError::InvalidPath(_) | FmClientError::InvalidRequest(_) => false,
-        FmClientError::Status(failure) => failure.status().is_none_or(|status| status.is_redirection()),
+        FmClientError::Status(failure) => failure.status().is_none_or(|status| !status.is_client_error()),
         FmClientError::Request(_) => !error.never_left(),
         FmClientError::TooLarge(_) | FmClientError::Decode(_) => true,
     }

@@ -7,7 +7,9 @@ use axum::{
     response::Response,
 };
 
-use super::{super::cache::Policy, Exchange, FmResponseCacheLayer, Origin, Place, Request};
+use tokio::runtime::Handle;
+
+use super::{super::cache::Policy, Exchange, FmResponseCacheLayer, Origin, Place, Request, Surroundings};
 use crate::{FmCache, FmError};
 
 /// A private HTTP cache (RFC 9111, with RFC 5861) inside an HTTP client: what it asked for before, and what said that it may be
@@ -18,8 +20,8 @@ use crate::{FmCache, FmError};
 /// (credentials, languages, tenants; not tracing and the like), so that users whose tokens a service passes on stay apart, whatever
 /// the upstream forgets to say. Stale responses are validated (`If-None-Match`, `If-Modified-Since`), answered behind a refresh
 /// (`stale-while-revalidate`), or stand in for errors (`stale-if-error`, after one attempt) and for an upstream that can't be
-/// reached (after the last one). `Cache-Control` in a request is obeyed. A request of an unsafe method (POST, PUT, …) forgets what is
-/// stored for its URL, unless it certainly failed.
+/// reached (after the last one). `Cache-Control` in a request is obeyed. After a request of an unsafe method (POST, PUT, …) what is stored
+/// for its URL is forgotten, unless the upstream refused it (4xx) or never saw it.
 ///
 /// Responses are kept in the [`FmCache`] of the call, or the one given, under the namespace `"http-private"`. Its statistics count
 /// the hits; those of the client count what was sent.
@@ -110,6 +112,14 @@ impl FmHttpCache {
         if let Some(place) = Place::of_uri(url) {
             self.shared.invalidate_changed(&self.shared.chosen(), &place, answer).await;
         }
+    }
+
+    /// Forgets what is stored for a URL, in a task that nobody waits for.
+    pub(crate) fn forget_behind(&self, url: Uri) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let cache = self.clone();
+        let task = async move { cache.forget(&url, &HeaderMap::new()).await };
+        runtime.spawn(Surroundings::behind().scope(task));
     }
 
     fn with(self, change: impl FnOnce(FmResponseCacheLayer) -> FmResponseCacheLayer) -> Self {
