@@ -10,7 +10,7 @@ use memory_core::{
 use serde_json::Value;
 use tower::{Layer, ServiceExt};
 
-use super::upstream::{Step, Upstream, answer, json};
+use super::upstream::{Step, Upstream, answer, gzip, json};
 
 fn cache() -> FmCache {
     FmCache::builder(FmMemoryBackend::new()).prefix("client").build().unwrap()
@@ -293,6 +293,17 @@ async fn a_stale_response_is_answered_at_once_and_refreshed_behind() {
     assert!(began.elapsed() < Duration::from_secs(1), "a caller waited for the refresh");
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!((get(&client).await, upstream.seen().len()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_compressed_response_is_stored_as_what_it_means() {
+    let headers = [("cache-control", "max-age=60"), ("content-encoding", "gzip"), ("vary", "accept-encoding")];
+    let upstream = Upstream::always(answer(200, &headers, &gzip(b"[1, 2]"))).await;
+    let client = client(&upstream);
+    for _ in 0..2 {
+        assert_eq!(client.get_json::<Vec<u32>>("x").await.unwrap(), [1, 2]);
+    }
+    assert_eq!(upstream.seen().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
