@@ -282,6 +282,17 @@ async fn a_stale_response_stands_in_for_a_dead_upstream_after_all_attempts_unles
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stale_response_stands_in_for_no_answer_that_came() {
+    let upstream =
+        Upstream::scripted(vec![says("max-age=1, stale-if-error=60", "1"), says("max-age=1", "12345")]).await;
+    let http_cache = FmHttpCache::new().cache(&cache());
+    let client = super::builder(&upstream).max_body_bytes(4).http_cache(http_cache).build().unwrap();
+    get(&client).await;
+    pass(2).await;
+    assert!(matches!(client.get_raw("x").await, Err(FmClientError::TooLarge(_))));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stale_response_is_answered_at_once_and_refreshed_behind() {
     let slow = [vec![Step::Pause(Duration::from_secs(5))], says("max-age=60", "2")].concat();
     let upstream = Upstream::scripted(vec![says("max-age=1, stale-while-revalidate=60", "1"), slow]).await;

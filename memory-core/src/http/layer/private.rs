@@ -23,8 +23,9 @@ use crate::{FmCache, FmError};
 /// reached (after the last one). `Cache-Control` in a request is obeyed. After a request of an unsafe method (POST, PUT, …) what is stored
 /// for its URL is forgotten, unless the upstream refused it (4xx) or never saw it.
 ///
-/// Responses are kept in the [`FmCache`] of the call, or the one given, under the namespace `"http-private"`. Its statistics count
-/// the hits; those of the client count what was sent.
+/// Responses are kept in the [`FmCache`] of the call, or the one given, under the namespace `"http-private"`: of one URL the latest 32,
+/// with digests of the credentials they are for. The statistics of that cache count the hits; those of the client, what was sent.
+/// Requests that miss together are all sent: each has its own timeout, and ends when its caller goes away.
 ///
 /// # Examples
 ///
