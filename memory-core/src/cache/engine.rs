@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     Context, Exchange, FmCache, Look, Served, Topic,
+    batch::Gathering,
     life::Limits,
     outcome::{Face, Outcome, Share, Shared},
     read::{Copied, Found},
@@ -84,12 +85,14 @@ pub(crate) struct Job<S: Outcome, X, H> {
     pub(crate) limits: Limits,
     /// The HTTP request that the call answers, and how its value is shown there.
     pub(crate) exchange: Option<(Exchange, Show<S::Return>)>,
+    /// Where the requests to the shared store come together, for one of many calls that are made at once.
+    pub(crate) gathering: Option<Arc<Gathering>>,
 }
 
 impl<S: Outcome, X: Copy, H: Copy> Clone for Job<S, X, H> {
     fn clone(&self) -> Self {
-        let exchange = self.exchange.clone();
-        Self { cache: self.cache.clone(), key: self.key.clone(), exchange, ..*self }
+        let (exchange, gathering) = (self.exchange.clone(), self.gathering.clone());
+        Self { cache: self.cache.clone(), key: self.key.clone(), exchange, gathering, ..*self }
     }
 }
 
@@ -255,21 +258,21 @@ where
         Tick::notice_paused_time();
         let (epoch, began) = (core.epochs.current(), Tick::now());
         let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
-        let Some(remote) = core.remote.as_ref().filter(|_| self.face.leaves_the_process()) else {
+        let Some(remote) = self.remote() else {
             let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
             self.count_miss_of(&ask);
             return run(lead, None, excuse);
         };
         if let Ask::Generations = ask {
-            return run(lead, core.stamp(&**remote, &self.key).await, Excuse::None);
+            return run(lead, core.stamp(remote, &self.key).await, Excuse::None);
         }
-        let mut found = core.find(&**remote, &self.key, self.face, began, epoch).await;
+        let mut found = core.find(remote, &self.key, self.face, began, epoch).await;
         let mut is_leased = false;
         if let (Ask::Lease, true) = (&ask, found.wants_refresh()) {
-            is_leased = self.lease(&**remote).await;
+            is_leased = self.lease(remote).await;
             if is_leased {
                 // Who had the lease before may have stored the value meanwhile.
-                found = core.find(&**remote, &self.key, self.face, began, epoch).await;
+                found = core.find(remote, &self.key, self.face, began, epoch).await;
             }
         }
         let Found { copied, stamp } = found;
@@ -403,6 +406,15 @@ where
                 Err(self.shape.value(stored))
             }
             None => Ok(awaited.await),
+        }
+    }
+
+    /// The shared store, where the value may go there.
+    pub(super) fn remote(&self) -> Option<&dyn RemoteTier> {
+        match &self.gathering {
+            _ if !self.face.leaves_the_process() => None,
+            Some(gathering) => Some(&**gathering),
+            None => self.cache.core().remote.as_deref(),
         }
     }
 

@@ -52,14 +52,14 @@ where
         };
         let copied = core.coherence.as_ref().filter(|_| self.face.leaves_the_process()).map(|_| run.began);
         let origin = Origin { born: Tick::now(), epoch: run.epoch, groups, copied, rests: None, print };
-        match core.remote.as_ref().filter(|_| self.face.leaves_the_process()) {
+        match self.remote() {
             None => {
                 let entry = core.local.is_some().then(|| core.entry(stored, self.face, life, origin));
                 let mut stored = false;
                 run.lead.finish(published, || stored = self.insert(entry));
                 self.count_stored(stored);
             }
-            Some(remote) => self.keep_remote(&**remote, run, published, stored, life, origin).await,
+            Some(remote) => self.keep_remote(remote, run, published, stored, life, origin).await,
         }
     }
 

@@ -105,7 +105,7 @@ where
     }
 
     /// The output of the body, or the error that it took too long, where what the function returns can say so.
-    async fn within_limit<F: Future<Output = S::Return>>(&self, body: F) -> Result<S::Return, Ended<S::Return>> {
+    pub(super) async fn within_limit<F: Future>(&self, body: F) -> Result<F::Output, Ended<S::Return>> {
         let limit = self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok());
         let Some((limit, ours)) = limit else { return Ok(body.await) };
         tokio::time::timeout(limit, body).await.map_err(|_| {
@@ -143,14 +143,14 @@ where
     }
 
     /// Counts a failure when `work`, a part of the body, panics. (A run that is dropped while something else unwinds is none.)
-    fn counting_panics<R>(&self, work: impl FnOnce() -> R) -> R {
+    pub(super) fn counting_panics<R>(&self, work: impl FnOnce() -> R) -> R {
         let panic = CountFailure(self.counters());
         let done = work();
         std::mem::forget(panic);
         done
     }
 
-    fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
+    pub(super) fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
         Context { run: Some(lead.id()), exchange: None, ..Context::shared() }
     }
 
@@ -187,7 +187,7 @@ where
         self.act(conclusion).await
     }
 
-    async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
+    pub(super) async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
         match conclusion {
             Conclusion::Keep(kept) => {
                 let stored = kept.stored.clone();
@@ -201,7 +201,7 @@ where
 
     /// What is not to be stored is done with at once. (Apart from `complete`, so that no failure, which need not be `Send`, is held
     /// across an await.)
-    fn conclude(
+    pub(super) fn conclude(
         &self,
         run: Run<S::Stored>,
         returned: S::Return,
@@ -247,7 +247,7 @@ where
     }
 
     /// The older value that stands in for what the body returned, where that is a failure and there is one.
-    fn stand_in(
+    pub(super) fn stand_in(
         &self,
         run: &Run<S::Stored>,
         verdict: &Verdict,
@@ -279,8 +279,8 @@ where
         self.tell(served.clone());
         let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what), Some(served));
         run.lead.answer(answer);
-        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (&core.remote, run.stamp, run.excuse) {
-            core.rest_remote(&**remote, &self.key, self.face, *copied, stamp).await;
+        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (self.remote(), run.stamp, run.excuse) {
+            core.rest_remote(remote, &self.key, self.face, *copied, stamp).await;
         }
         self.shape.value(Arc::unwrap_or_clone(value))
     }
@@ -304,7 +304,7 @@ where
         }
     }
 
-    fn warn_of_unshareable(&self) {
+    pub(super) fn warn_of_unshareable(&self) {
         let error = std::any::type_name::<S::Failure>();
         self.warn(Topic::Unshareable, |key| {
             tracing::warn!(
@@ -419,7 +419,7 @@ pub(crate) fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
 }
 
 /// What a returned value calls for.
-enum Conclusion<S: Outcome> {
+pub(super) enum Conclusion<S: Outcome> {
     /// Store it, where it has a life.
     Keep(Kept<S::Stored>),
     /// Answer an older value.
@@ -429,16 +429,16 @@ enum Conclusion<S: Outcome> {
 }
 
 /// An older value in the place of a failure.
-struct Excused<T> {
-    run: Run<T>,
-    value: Arc<T>,
-    what: Provenance,
+pub(super) struct Excused<T> {
+    pub(super) run: Run<T>,
+    pub(super) value: Arc<T>,
+    pub(super) what: Provenance,
 }
 
 /// A body that took too long.
-struct Ended<R> {
-    error: FmError,
-    ours: Ours<R>,
+pub(super) struct Ended<R> {
+    pub(super) error: FmError,
+    pub(super) ours: Ours<R>,
 }
 
 fn too_slow(limit: Duration) -> FmError {
@@ -458,7 +458,7 @@ impl<T> Run<T> {
     }
 
     /// Ends with an answer that is not to be stored.
-    fn answer(self, said: Said, groups: Box<[Group]>) {
+    pub(super) fn answer(self, said: Said, groups: Box<[Group]>) {
         let publication = self.publication(said, groups, None, None);
         self.lead.answer(publication);
     }
