@@ -1,5 +1,7 @@
 //! Counters of a cache, in all and per function.
 
+#[cfg(feature = "retry")]
+mod calls;
 mod hits;
 #[cfg(feature = "retry")]
 mod resilience;
@@ -13,6 +15,8 @@ use std::{
 };
 
 use self::hits::Hits;
+#[cfg(feature = "retry")]
+pub(crate) use calls::Calls;
 #[cfg(feature = "retry")]
 pub use resilience::FmResilienceStats;
 #[cfg(feature = "retry")]

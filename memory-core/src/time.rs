@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 use crate::error::{FmError, Kind};
 
 /// A time to live: a length of time, or [`FOREVER`].
@@ -160,7 +162,7 @@ impl Tick {
 
     /// Looks whether time is paused, before something is kept whose life would have to move with it.
     pub fn notice_paused_time() {
-        if !IS_PRECISE && !TIME_WAS_PAUSED.load(Ordering::Relaxed) && Self::stands_still() {
+        if !IS_PRECISE && !TIME_WAS_PAUSED.load(Ordering::Relaxed) && may_pause() && Self::stands_still() {
             TIME_WAS_PAUSED.store(true, Ordering::Relaxed);
         }
     }
@@ -214,6 +216,11 @@ impl Tick {
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
+}
+
+/// Whether somebody may pause the time here: tokio lets only a runtime of one thread do that.
+fn may_pause() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 fn nanos(length: Duration) -> u64 {

@@ -82,7 +82,7 @@ impl Groups {
     /// clock of this moment: whatever was made before the last invalidation of anything can never be seen again.
     pub(crate) async fn begin_missing(&mut self, slot: &Slot, link: &Link) -> Result<(), FmError> {
         let missing: Vec<usize> = (0..self.members.len()).filter(|place| !self.is_known(*place)).collect();
-        if missing.is_empty() && self.clock.is_some() {
+        if self.is_complete() {
             return Ok(());
         }
         let answer = self.ensure(slot, link, &missing).await?;
@@ -99,6 +99,11 @@ impl Groups {
         let all: Vec<usize> = (0..self.members.len()).collect();
         let answer = self.ensure(slot, link, &all).await?;
         self.settle(link, &all, failure::answered(&answer)?)
+    }
+
+    /// Whether Redis knows all of it.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.clock.is_some() && (0..self.members.len()).all(|place| self.is_known(place))
     }
 
     fn is_known(&self, place: usize) -> bool {

@@ -1,6 +1,6 @@
 //! Reading entries with what guards them: in one round trip, and one more where entries have tags.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use memory_core::{
     FmError,
@@ -17,18 +17,48 @@ use crate::{
     slot::Slot,
 };
 
-/// Reads keys; the answers are in the order of the keys.
-pub(crate) async fn read(slot: &Slot, link: &Link, keys: &[RemoteKey]) -> Result<Vec<Fetched>, FmError> {
-    let read_ms = slot.clock.now_ms();
-    let mut groups = Groups::new();
-    let mut rows: Vec<Row<'_>> = keys.iter().map(|key| Row::of(slot, key, &mut groups)).collect();
-    first_look(slot, link, &mut groups, &mut rows).await?;
-    look_at_tags(slot, link, &mut groups, &mut rows).await?;
-    groups.begin_missing(slot, link).await?;
-    if rows.iter().any(|row| matches!(row.held, Held::Foreign)) {
-        prove(slot, link).await?;
+/// A read of some keys.
+pub(crate) struct Read<'a> {
+    read_ms: u64,
+    groups: Groups,
+    rows: Vec<Row<'a>>,
+}
+
+impl<'a> Read<'a> {
+    /// Looks at the keys and at what guards them, in one round trip.
+    pub(crate) async fn begin(slot: &Slot, link: &Link, keys: &'a [RemoteKey]) -> Result<Self, FmError> {
+        let read_ms = slot.clock.now_ms();
+        let mut groups = Groups::new();
+        let mut rows: Vec<Row<'a>> = keys.iter().map(|key| Row::of(slot, key, &mut groups)).collect();
+        first_look(slot, link, &mut groups, &mut rows).await?;
+        Ok(Self { read_ms, groups, rows })
     }
-    Ok(rows.into_iter().map(|row| row.answer(&groups, read_ms)).collect())
+
+    /// Whether there is no more to ask.
+    pub(crate) fn is_complete(&self) -> bool {
+        let is_done = |row: &Row<'_>| match &row.held {
+            Held::Entry(entry) => entry.tags.is_empty(),
+            Held::Nothing | Held::Junk => true,
+            Held::Foreign => false,
+        };
+        self.groups.is_complete() && self.rows.iter().all(is_done)
+    }
+
+    /// Asks what else it takes to tell what the entries are good for.
+    pub(crate) async fn complete(&mut self, slot: &Slot, link: &Link) -> Result<(), FmError> {
+        look_at_tags(slot, link, &mut self.groups, &mut self.rows).await?;
+        self.groups.begin_missing(slot, link).await?;
+        if self.rows.iter().any(|row| matches!(row.held, Held::Foreign)) {
+            prove(slot, link).await?;
+        }
+        Ok(())
+    }
+
+    /// The answers, in the order of the keys.
+    pub(crate) fn answers(self) -> Vec<Fetched> {
+        let Self { read_ms, groups, rows } = self;
+        rows.into_iter().map(|row| row.answer(&groups, read_ms)).collect()
+    }
 }
 
 /// One key of a read.
@@ -64,8 +94,8 @@ impl<'a> Row<'a> {
         Self { key, guards, tombstone: Generation::NONE, held: Held::Nothing }
     }
 
-    fn names(&self, slot: &Slot) -> Vec<String> {
-        vec![self.key.text.to_string(), slot.names.tombstone(&self.key.text)]
+    fn names(&self, slot: &Slot) -> Vec<Cow<'a, str>> {
+        vec![Cow::Borrowed(&self.key.text), Cow::Owned(slot.names.tombstone(&self.key.text))]
     }
 
     fn note(&mut self, values: Vec<Value>) {
@@ -93,7 +123,7 @@ const READ: Option<Duration> = Some(Duration::ZERO);
 
 /// The clock and the groups that are known from the keys, then each entry and its tombstone.
 async fn first_look(slot: &Slot, link: &Link, groups: &mut Groups, rows: &mut [Row<'_>]) -> Result<(), FmError> {
-    let guards = std::iter::once(slot.names.clock()).chain(groups.names_from(0)).map(str::to_owned).collect();
+    let guards = std::iter::once(slot.names.clock()).chain(groups.names_from(0)).map(Cow::Borrowed).collect();
     let names = std::iter::once(guards).chain(rows.iter().map(|row| row.names(slot))).collect();
     let mut found = look(slot, link, names).await?.into_iter();
     if let Some([clock, known @ ..]) = found.next().as_deref() {
@@ -111,7 +141,7 @@ async fn look_at_tags(slot: &Slot, link: &Link, groups: &mut Groups, rows: &mut 
         let Held::Entry(entry) = &row.held else { continue };
         row.guards.extend(entry.tags.iter().map(|tag| groups.add(slot, Group::Tag(Arc::clone(tag)), READ)));
     }
-    let names: Vec<String> = groups.names_from(first).map(str::to_owned).collect();
+    let names: Vec<Cow<'_, str>> = groups.names_from(first).map(Cow::Borrowed).collect();
     if names.is_empty() {
         return Ok(());
     }
@@ -121,18 +151,27 @@ async fn look_at_tags(slot: &Slot, link: &Link, groups: &mut Groups, rows: &mut 
 }
 
 /// What lies under names, in one round trip. Those of one list lie in one slot.
-async fn look(slot: &Slot, link: &Link, names: Vec<Vec<String>>) -> Result<Vec<Vec<Value>>, FmError> {
+async fn look(slot: &Slot, link: &Link, names: Vec<Vec<Cow<'_, str>>>) -> Result<Vec<Vec<Value>>, FmError> {
     let lengths: Vec<usize> = names.iter().map(Vec::len).collect();
-    let lists = if slot.settings.spread { names } else { vec![names.concat()] };
+    let total = lengths.iter().sum();
     let mut request = Pipeline::new();
-    for list in &lists {
-        request.cmd("MGET").arg(list);
+    if !slot.settings.spread {
+        request.cmd("MGET");
     }
+    for list in &names {
+        if slot.settings.spread {
+            request.cmd("MGET");
+        }
+        for name in list {
+            request.arg(&**name);
+        }
+    }
+    let asked = if slot.settings.spread { &lengths[..] } else { &[total] };
     let answers = link.ask(&request, slot.settings.response_timeout).await?;
-    let mut values = Vec::with_capacity(lengths.iter().sum());
-    for (list, answer) in lists.iter().zip(answers) {
+    let mut values = Vec::with_capacity(total);
+    for (length, answer) in asked.iter().zip(answers) {
         match answer {
-            Value::Array(found) if found.len() == list.len() => values.extend(found),
+            Value::Array(found) if found.len() == *length => values.extend(found),
             Value::ServerError(error) => return Err(failure::refused(&error)),
             _ => return Err(link.out_of_step()),
         }
@@ -155,7 +194,8 @@ fn held(entry: Value, key: &RemoteKey) -> Held {
         return Held::Nothing;
     }
     let (moment, tags, header) = (frame.moment, frame.tags, bytes.len() - frame.payload.len());
-    Held::Entry(Stored { moment, tags, payload: bytes.split_off(header) })
+    bytes.drain(..header);
+    Held::Entry(Stored { moment, tags, payload: bytes })
 }
 
 /// Another key's value has come: either it lies there (copied by somebody), or the answers of the connection are out

@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::runtime::{Handle, RuntimeFlavor};
+
 /// The time was up first.
 #[derive(Debug)]
 pub(crate) struct Elapsed;
@@ -32,12 +34,21 @@ pub(crate) async fn sleep(length: Duration) {
 
 /// Whether the clock of this runtime is paused.
 pub(crate) fn stands_still() -> bool {
-    let (before, start) = (tokio::time::Instant::now(), Instant::now());
+    let before = tokio::time::Instant::now();
+    if !may_pause() || tokio::time::Instant::now() != before {
+        return false;
+    }
+    let start = Instant::now();
     // Clocks tick coarsely on some platforms: let the real one tick before the other one is judged.
     while start.elapsed().is_zero() {
         std::hint::spin_loop();
     }
     tokio::time::Instant::now() == before
+}
+
+/// Whether somebody may pause the clock here: tokio lets only a runtime of one thread do that.
+fn may_pause() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
 }
 
 /// Keeps a paused clock from jumping, until it is dropped.

@@ -146,6 +146,19 @@ impl Slot {
         }
     }
 
+    /// The connection in use, to one server, and the turn to send a few bytes, where neither has to be waited for.
+    ///
+    /// # Errors
+    ///
+    /// The store is closed, or there is no runtime.
+    pub(crate) fn at_once(self: &Arc<Self>) -> Result<Option<(Arc<Link>, SemaphorePermit<'_>)>, FmError> {
+        self.supervise()?;
+        let Settings { spread, response_timeout, deadline, .. } = self.settings;
+        // The limit of one round trip to one server is limit enough.
+        let link = self.current().filter(|link| !spread && response_timeout <= deadline && link.doom().is_none());
+        Ok(link.zip(self.in_flight.try_acquire().ok()))
+    }
+
     /// Waits for its turn to send so many bytes.
     pub(crate) async fn turn(&self, bytes: usize) -> Result<SemaphorePermit<'_>, FmError> {
         let units = u32::try_from(1 + bytes / UNIT).unwrap_or(UNITS).min(UNITS);

@@ -1,6 +1,9 @@
 //! The store as the engine sees it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use memory_core::{
     FmError,
@@ -8,7 +11,7 @@ use memory_core::{
 };
 use redis::{Pipeline, Value};
 
-use crate::{failure, life, link::Link, read, recent::Removal, removal, scan, slot::Slot, write};
+use crate::{failure, life, link::Link, read::Read, real_time, recent::Removal, removal, scan, slot::Slot, write};
 
 /// One prefix in one Redis.
 pub(crate) struct RedisTier {
@@ -76,11 +79,28 @@ async fn fetch(slot: &Arc<Slot>, keys: &[RemoteKey]) -> Result<Vec<Fetched>, FmE
     if keys.is_empty() {
         return Ok(Vec::new());
     }
+    if let Some((link, _turn)) = slot.at_once()? {
+        return fetch_at_once(slot, &link, keys).await;
+    }
     slot.call(|link| async move {
         let _turn = slot.turn(0).await?;
-        read::read(slot, &link, keys).await
+        let mut read = Read::begin(slot, &link, keys).await?;
+        read.complete(slot, &link).await?;
+        Ok(read.answers())
     })
     .await
+}
+
+/// Reads with one round trip in most cases. That has a limit of its own, so the deadline needs no timer but for the others.
+async fn fetch_at_once(slot: &Slot, link: &Link, keys: &[RemoteKey]) -> Result<Vec<Fetched>, FmError> {
+    let (began, limit) = (Instant::now(), slot.settings.deadline);
+    let mut read = Read::begin(slot, link, keys).await?;
+    if !read.is_complete() {
+        let left = limit.saturating_sub(began.elapsed());
+        let completed = real_time::within(left, read.complete(slot, link)).await;
+        completed.map_err(|real_time::Elapsed| link.was_slow(limit))??;
+    }
+    Ok(read.answers())
 }
 
 async fn store(slot: &Arc<Slot>, writes: &[RemoteWrite]) -> Result<Vec<Written>, FmError> {

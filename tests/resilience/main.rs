@@ -1,6 +1,10 @@
 //! Resilience that does not make outages worse: retries within a budget.
 
 mod budget;
+#[path = "../support/storm.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with an example")]
+mod simulation;
+mod storm;
 #[path = "../support/upstream.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod upstream;

@@ -1,5 +1,6 @@
 //! What is measured, one file each.
 
+mod compile;
 mod heap;
 mod hit;
 mod miss;
@@ -38,4 +39,5 @@ pub(crate) const ALL: &[Measurement] = &[
     measurement("retry_ok", small::retry_ok),
     measurement("singleton", small::singleton),
     measurement("lru_hit", small::lru_hit),
+    measurement("compile_200", compile::of_200),
 ];

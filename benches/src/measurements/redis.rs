@@ -104,15 +104,19 @@ fn latencies(url: &str, effort: Effort) -> Vec<Samples> {
         FmCacheManager::settle().await;
         let mut samples = [const { Vec::new() }; 4];
         for _ in 0..effort.rounds {
-            samples[0].push(median(CALLS, async || text(1).await).await);
-            samples[1].push(median(CALLS, async || raw_get(raw.clone()).await).await);
-            samples[2].push(
-                median(CALLS, async || {
-                    pool.get().await.expect("one").get::<_, String>(RAW_KEY).await.expect("a value")
-                })
-                .await,
-            );
-            samples[3].push(median(CALLS, async || fred.get::<String, _>(RAW_KEY).await.expect("a value")).await);
+            if is_wanted(effort, 0) {
+                samples[0].push(median(CALLS, async || text(1).await).await);
+            }
+            if is_wanted(effort, 1) {
+                samples[1].push(median(CALLS, async || raw_get(raw.clone()).await).await);
+            }
+            if is_wanted(effort, 2) {
+                let get = async || pool.get().await.expect("one").get::<_, String>(RAW_KEY).await.expect("a value");
+                samples[2].push(median(CALLS, get).await);
+            }
+            if is_wanted(effort, 3) {
+                samples[3].push(median(CALLS, async || fred.get::<String, _>(RAW_KEY).await.expect("a value")).await);
+            }
         }
         named(samples)
     })
@@ -142,24 +146,26 @@ fn rates(url: &str, effort: Effort) -> Vec<Samples> {
         FmCacheManager::settle().await;
         let mut samples = [const { Vec::new() }; 4];
         for _ in 0..effort.rounds {
-            samples[0].push(rate(calls, text).await);
-            samples[1].push(rate(calls, |_| raw_get(raw.clone())).await);
-            let pool = &pool;
-            samples[2].push(
-                rate(calls, |_| {
+            if is_wanted(effort, 0) {
+                samples[0].push(rate(calls, text).await);
+            }
+            if is_wanted(effort, 1) {
+                samples[1].push(rate(calls, |_| raw_get(raw.clone())).await);
+            }
+            if is_wanted(effort, 2) {
+                let get = |_| {
                     let pool = pool.clone();
                     async move { pool.get().await.expect("one").get(RAW_KEY).await.expect("a value") }
-                })
-                .await,
-            );
-            let fred = &fred;
-            samples[3].push(
-                rate(calls, |_| {
+                };
+                samples[2].push(rate(calls, get).await);
+            }
+            if is_wanted(effort, 3) {
+                let get = |_| {
                     let fred = fred.clone();
                     async move { fred.get(RAW_KEY).await.expect("a value") }
-                })
-                .await,
-            );
+                };
+                samples[3].push(rate(calls, get).await);
+            }
         }
         named(samples)
     })
@@ -194,9 +200,15 @@ async fn fred(url: &str) -> fred::clients::Client {
     client
 }
 
+const NAMES: [&str; 4] = [OURS, "raw_get", "deadpool_redis", "fred"];
+
+fn is_wanted(effort: Effort, contender: usize) -> bool {
+    effort.contender.is_none_or(|only| only == NAMES[contender])
+}
+
 fn named(samples: [Vec<f64>; 4]) -> Vec<Samples> {
-    let names = [OURS, "raw_get", "deadpool_redis", "fred"];
-    names.into_iter().zip(samples).map(|(name, samples)| Samples::new(name, samples)).collect()
+    let measured = NAMES.into_iter().zip(samples).filter(|(_, samples)| !samples.is_empty());
+    measured.map(|(name, samples)| Samples::new(name, samples)).collect()
 }
 
 /// A Redis of its own, gone with the measurement.

@@ -4,6 +4,7 @@ use std::{
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
+    sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
@@ -113,7 +114,7 @@ where
     }
 
     /// The rest of a call that has found nothing in memory.
-    fn missed(&self) -> Missed<S, X, H> {
+    fn missed(&self) -> Missed<Job<S, X, H>> {
         let exchange = self.exchange.as_ref().map(|(exchange, _)| exchange.clone());
         Missed { job: self.job(), refresh: self.refresh, exchange }
     }
@@ -174,35 +175,39 @@ where
         Hit::Answer(answer) => Answered::AtOnce(answer),
         Hit::Due(answer) => {
             if let Some(job) = call.job() {
-                job.renew_behind(miss);
+                Arc::new(job).renew_behind(miss);
             }
             Answered::AtOnce(answer)
         }
-        Hit::Nothing => Answered::later(missed_detached(call.missed(), miss)),
+        Hit::Nothing => Answered::later(missed_detached(call.missed().map(Arc::new), miss)),
     }
 }
 
 /// A call that has found nothing in memory, with what it needs from here on.
-struct Missed<S: Outcome, X, H> {
-    job: Option<Job<S, X, H>>,
+struct Missed<J> {
+    job: Option<J>,
     refresh: bool,
     /// The HTTP request that it answers.
     exchange: Option<Exchange>,
 }
 
-impl<S: Outcome, X, H> Missed<S, X, H> {
-    /// Runs the body of a call that can't be cached.
-    async fn uncached<F: Future<Output = S::Return>>(exchange: Option<Exchange>, body: F) -> S::Return {
-        let returned = body.await;
-        if let Some(exchange) = &exchange {
-            exchange.tell(Served::unstored(FmOutcome::Bypassed));
-        }
-        returned
+impl<J> Missed<J> {
+    fn map<K>(self, map: impl FnOnce(J) -> K) -> Missed<K> {
+        Missed { job: self.job.map(map), refresh: self.refresh, exchange: self.exchange }
     }
 }
 
+/// Runs the body of a call that can't be cached.
+async fn uncached<F: Future>(exchange: Option<Exchange>, body: F) -> F::Output {
+    let returned = body.await;
+    if let Some(exchange) = &exchange {
+        exchange.tell(Served::unstored(FmOutcome::Bypassed));
+    }
+    returned
+}
+
 async fn missed_detached<S, X, H, J, B>(
-    Missed { job, refresh, exchange }: Missed<S, X, H>,
+    Missed { job, refresh, exchange }: Missed<Arc<Job<S, X, H>>>,
     miss: impl FnOnce() -> (J, B),
 ) -> S::Return
 where
@@ -213,13 +218,18 @@ where
     J: FnOnce(&S::Return) -> Verdict + Send + 'static,
     B: FnOnce() -> BodyFuture<S::Return>,
 {
-    match job {
-        Some(job) if job.is_to_bypass() => job.bypass(start_of(miss)).await,
-        Some(job) => match job.only_if_cached() {
-            Some(exchange) => job.answer_if_cached(exchange).await,
-            None => job.miss_detached(refresh, miss).await,
-        },
-        None => Missed::<S, X, H>::uncached(exchange, start_of(miss)()).await,
+    let Some(job) = job else { return Box::pin(uncached(exchange, start_of(miss)())).await };
+    let deadline = if refresh { None } else { job.soft_deadline() };
+    match job.turn_detached(deadline, refresh).await {
+        Turn::Answer(answer) => answer,
+        Turn::Lead(leading) => {
+            let (judge, start) = miss();
+            job.lead_detached(deadline, leading, Box::new(judge), start()).await
+        }
+        Turn::Bypass => {
+            let body = start_of(miss)();
+            Box::pin(job.bypass(|| body)).await
+        }
     }
 }
 
@@ -246,7 +256,7 @@ where
 }
 
 async fn missed_in_place<S, X, H, J, B, F>(
-    Missed { job, refresh, exchange }: Missed<S, X, H>,
+    Missed { job, refresh, exchange }: Missed<Job<S, X, H>>,
     due: Option<S::Return>,
     miss: impl FnOnce() -> (J, B),
 ) -> S::Return
@@ -258,21 +268,21 @@ where
     B: FnOnce() -> F,
     F: Future<Output = S::Return>,
 {
-    let Some(job) = job else { return Missed::<S, X, H>::uncached(exchange, start_of(miss)()).await };
+    let Some(job) = job else { return Box::pin(uncached(exchange, start_of(miss)())).await };
     if job.is_to_bypass() {
-        return job.bypass(start_of(miss)).await;
+        return Box::pin(job.bypass(start_of(miss))).await;
     }
     if let (None, Some(exchange)) = (&due, job.only_if_cached()) {
-        return job.answer_if_cached(exchange).await;
+        return Box::pin(job.answer_if_cached(exchange)).await;
     }
     if let Some(answer) = due {
-        return job.renew_here(answer, miss).await;
+        return Box::pin(job.renew_here(answer, miss)).await;
     }
     let deadline = if refresh { None } else { job.soft_deadline() };
-    match job.or_stale(deadline, job.next(refresh)).await {
+    match job.next_by(deadline, refresh).await {
         Err(answer) | Ok(Turn::Answer(answer)) => answer,
         Ok(Turn::Lead(leading)) => job.run_here(leading, miss).await,
-        Ok(Turn::Bypass) => job.bypass(start_of(miss)).await,
+        Ok(Turn::Bypass) => Box::pin(job.bypass(start_of(miss))).await,
     }
 }
 

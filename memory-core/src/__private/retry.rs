@@ -4,20 +4,27 @@
 //! every type and answers with a marker. A free function then has the bound that the marker lacks, so that the compiler
 //! reports it in the words given here, at the tokens of the user.
 
-use std::{error::Error, marker::PhantomData, time::Duration};
+use std::{
+    error::Error,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 pub use ::std;
 
 use crate::{
     FmError, IntoDuration,
     retry::{
-        AsError, Jitter, Predicate, RetryBudget, RetryError, Retryable, Stop, Wait,
+        Around, AsError, Jitter, Predicate, RetryBudget, RetryError, Retryable, Stop, Wait,
         attempts::{self, Limit},
         is_retryable_error,
         number::lenient,
         policy, retry_after_hint, sleep, view,
     },
-    stats::Ledger,
+    stats::{Calls, Event, Ledger},
 };
 
 /// A policy under construction.
@@ -27,18 +34,65 @@ pub struct Plan(attempts::Plan);
 pub struct Site {
     budget: RetryBudget,
     ledger: Ledger,
+    /// The calls that were begun without a plan.
+    calls: Arc<Calls>,
 }
+
+/// After so many calls of a thread the budget takes note of when they were.
+const OFTEN: u64 = 256;
 
 impl Site {
     pub fn new(function: &str) -> Self {
-        Self { budget: RetryBudget::new(), ledger: Ledger::named(function) }
+        let (ledger, calls) = (Ledger::named(function), Arc::default());
+        ledger.include(&calls);
+        Self { budget: RetryBudget::fed_by(Arc::clone(&calls)), ledger, calls }
+    }
+
+    /// Begins a call that has no plan before its first attempt has failed.
+    #[inline]
+    #[must_use]
+    pub fn begin(&self) -> Attempts {
+        let around = Around::beginning();
+        if around.is_repetition() {
+            self.ledger.note(Event::Attempt(1));
+        } else {
+            self.ledger.trace(Event::Attempt(1));
+            if self.calls.add_one().is_multiple_of(OFTEN) {
+                self.budget.look();
+            }
+        }
+        Attempts(State::First(around))
     }
 }
 
 /// A retried call under way.
-pub struct Attempts {
+pub struct Attempts(State);
+
+enum State {
+    /// In its first attempt, which nothing limits.
+    First(Around),
+    Planned(Box<Planned>),
+}
+
+struct Planned {
     attempts: attempts::Attempts,
     cut: Option<Limit>,
+}
+
+/// An attempt under way.
+pub struct Attempt<'a, F> {
+    around: &'a mut Around,
+    attempt: Pin<&'a mut F>,
+}
+
+impl<F: Future> Future for Attempt<'_, F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<F::Output> {
+        let Self { around, attempt } = self.get_mut();
+        around.enter(|| attempt.as_mut().poll(task))
+    }
 }
 
 /// What comes after an attempt.
@@ -108,63 +162,114 @@ impl Plan {
 
     #[must_use]
     pub fn begin(self) -> Attempts {
-        Attempts { attempts: self.0.begin(), cut: None }
+        self.planned(attempts::Plan::begin)
+    }
+
+    fn planned(self, begin: impl FnOnce(attempts::Plan) -> attempts::Attempts) -> Attempts {
+        Attempts(State::Planned(Box::new(Planned { attempts: begin(self.0), cut: None })))
     }
 }
 
 impl Attempts {
-    /// Runs an attempt, in surroundings that know of this retry.
-    pub fn run<F: Future>(&self, attempt: F) -> impl Future<Output = F::Output> + use<F> {
-        self.attempts.surroundings().around(attempt)
+    /// Runs an attempt that nothing limits, so that the retries inside of it know of this one.
+    #[inline]
+    pub fn run<'a, F: Future>(&'a mut self, attempt: Pin<&'a mut F>) -> Attempt<'a, F> {
+        Attempt { around: self.attempt(), attempt }
     }
 
     /// As [`run`](Self::run), for a call that blocks.
-    pub fn run_blocking<R>(&self, attempt: impl FnOnce() -> R) -> R {
-        self.attempts.surroundings().sync_scope(attempt)
+    pub fn run_blocking<R>(&mut self, attempt: impl FnOnce() -> R) -> R {
+        match &mut self.0 {
+            State::Planned(planned) => planned.attempts.surroundings().sync_scope(attempt),
+            State::First(around) => around.enter(attempt),
+        }
+    }
+
+    /// An attempt begins.
+    #[inline]
+    fn attempt(&mut self) -> &mut Around {
+        match &mut self.0 {
+            State::First(around) => around,
+            State::Planned(planned) => {
+                planned.attempts.attempt();
+                planned.attempts.around()
+            }
+        }
     }
 
     /// Runs an attempt within its limits, where the error type can express that it was cut.
-    pub async fn within<F, X>(&mut self, attempt: F, expires: X) -> F::Output
+    pub async fn within<F, X>(&mut self, attempt: Pin<&mut F>, expires: X) -> F::Output
     where
         F: Future,
         X: FnOnce(OutcomeType<F::Output>) -> Option<Expire<F::Output>>,
     {
-        let attempt = self.run(attempt);
-        let (Some((length, limit)), Some(expire)) = (self.attempts.limit(), expires(OutcomeType(PhantomData))) else {
+        let State::Planned(planned) = &mut self.0 else { return self.run(attempt).await };
+        let attempt = planned.attempts.surroundings().scope(attempt);
+        let (Some((length, limit)), Some(expire)) = (planned.attempts.limit(), expires(OutcomeType(PhantomData)))
+        else {
             return attempt.await;
         };
         if let Some(outcome) = policy::within(length, attempt).await {
             return outcome;
         }
-        self.cut = Some(limit);
+        planned.cut = Some(limit);
         expire(policy::expired(limit))
     }
 
     /// Counts an attempt and decides what comes next; one that was cut by its own timeout is always repeated. `delay` is
-    /// how long the error asks to wait.
-    pub fn next(&mut self, again: bool, delay: impl FnOnce() -> Option<Duration>) -> Next {
-        self.attempts.count();
-        let cut = self.cut.take();
+    /// how long the error asks to wait, `plan` what the call goes by if it has no plan yet.
+    #[inline]
+    pub fn next(
+        &mut self,
+        again: bool,
+        delay: impl FnOnce() -> Option<Duration>,
+        plan: impl FnOnce() -> Option<Plan>,
+    ) -> Next {
+        match &mut self.0 {
+            State::First(_) if !again => return Next::Done,
+            State::First(around) => {
+                let around = std::mem::take(around);
+                let Some(plan) = plan() else { return Next::Exhausted };
+                *self = plan.planned(|plan| plan.go_on(around));
+            }
+            State::Planned(_) => {}
+        }
+        self.judge(again, delay)
+    }
+
+    fn judge(&mut self, again: bool, delay: impl FnOnce() -> Option<Duration>) -> Next {
+        let State::Planned(planned) = &mut self.0 else { return Next::Done };
+        planned.attempts.count();
+        let cut = planned.cut.take();
         if let Some(limit) = cut {
-            self.attempts.was_cut(limit);
+            planned.attempts.was_cut(limit);
         }
         match cut {
             Some(Limit::Deadline) => return Next::Exhausted,
             None if !again => return Next::Done,
             Some(Limit::Attempt) | None => {}
         }
-        self.attempts.next_wait(delay()).map_or(Next::Exhausted, Next::After)
+        planned.attempts.next_wait(delay()).map_or(Next::Exhausted, Next::After)
     }
 
+    /// How many attempts were made.
     pub fn made(&self) -> u32 {
-        self.attempts.made()
+        self.planned().map_or(1, attempts::Attempts::made)
     }
 
     pub fn give_up<T, E>(&self, outcome: Result<T, E>, reraise: bool, wrap: Wrap<E>) -> Result<T, E> {
         if reraise {
             return outcome;
         }
-        outcome.map_err(|error| wrap(error, self.made(), self.attempts.elapsed()))
+        let elapsed = self.planned().map(attempts::Attempts::elapsed).unwrap_or_default();
+        outcome.map_err(|error| wrap(error, self.made(), elapsed))
+    }
+
+    fn planned(&self) -> Option<&attempts::Attempts> {
+        match &self.0 {
+            State::First(_) => None,
+            State::Planned(planned) => Some(&planned.attempts),
+        }
     }
 }
 

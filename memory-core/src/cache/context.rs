@@ -2,9 +2,12 @@
 
 use std::{
     future::Future,
+    pin::Pin,
     sync::atomic::{AtomicBool, Ordering},
+    task::{Context as Task, Poll},
 };
 
+use pin_project_lite::pin_project;
 use tokio::task::futures::TaskLocalFuture;
 #[cfg(feature = "retry")]
 use tokio::time::Instant;
@@ -12,7 +15,7 @@ use tokio::time::Instant;
 use super::{Exchange, FmCache, report::Report};
 use crate::flight::RunId;
 #[cfg(feature = "retry")]
-use crate::retry::Nest;
+use crate::retry::{Around, Nest};
 
 tokio::task_local! {
     static CONTEXT: Context;
@@ -33,7 +36,7 @@ pub(crate) struct Context {
     pub(crate) report: Option<Report>,
     /// The HTTP request that is being answered, until a call has taken that on.
     pub(crate) exchange: Option<Exchange>,
-    /// The retry in whose attempt we are.
+    /// The retry in whose attempt we are: where this is taken along, or entered. What is in force is known to [`Around`].
     #[cfg(feature = "retry")]
     pub(crate) retry: Option<Nest>,
     /// When what is under way here has to end.
@@ -44,7 +47,10 @@ pub(crate) struct Context {
 impl Context {
     /// The surroundings here and now.
     pub(crate) fn current() -> Self {
-        CONTEXT.try_with(Clone::clone).unwrap_or_default()
+        let context: Self = CONTEXT.try_with(Clone::clone).unwrap_or_default();
+        #[cfg(feature = "retry")]
+        let context = Self { retry: Around::here(), ..context };
+        context
     }
 
     /// The same for work that nobody here waits for.
@@ -53,11 +59,11 @@ impl Context {
     }
 
     /// The same for work that others than the caller wait for as well: they have deadlines of their own.
-    pub(crate) fn shared() -> Self {
+    pub(crate) fn shared(self) -> Self {
         Self {
             #[cfg(feature = "retry")]
             deadline: None,
-            ..Self::current()
+            ..self
         }
     }
 
@@ -92,28 +98,33 @@ impl Context {
         CONTEXT.try_with(|context| context.report.clone()).ok().flatten()
     }
 
-    /// The retry in whose attempt we are, and when what is under way has to end.
+    /// When what is under way here has to end.
     #[cfg(feature = "retry")]
-    pub(crate) fn retry_around() -> (Option<Nest>, Option<Instant>) {
-        CONTEXT.try_with(|context| (context.retry.clone(), context.deadline)).unwrap_or_default()
-    }
-
-    /// As [`scope`](Self::scope), where the type of the future needs a name.
-    #[cfg(feature = "retry")]
-    pub(crate) fn around<F: Future>(self, future: F) -> Surrounded<F> {
-        CONTEXT.scope(self, future)
+    pub(crate) fn deadline() -> Option<Instant> {
+        CONTEXT.try_with(|context| context.deadline).ok().flatten()
     }
 
     /// Runs `future` in these surroundings.
-    pub(crate) fn scope<F: Future>(self, future: F) -> TaskLocalFuture<Self, F> {
+    pub(crate) fn scope<F: Future>(mut self, future: F) -> Surrounded<F> {
         self.announce();
-        CONTEXT.scope(self, future)
+        Surrounded { around: self.take_around(), future: CONTEXT.scope(self, future) }
     }
 
     /// Runs `work` in these surroundings.
-    pub(crate) fn sync_scope<R>(self, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn sync_scope<R>(mut self, work: impl FnOnce() -> R) -> R {
         self.announce();
-        CONTEXT.sync_scope(self, work)
+        let mut around = self.take_around();
+        around.enter(|| CONTEXT.sync_scope(self, work))
+    }
+
+    #[cfg(feature = "retry")]
+    fn take_around(&mut self) -> Around {
+        self.retry.take().map_or(Around::Nothing, Around::Named)
+    }
+
+    #[cfg(not(feature = "retry"))]
+    fn take_around(&mut self) -> Around {
+        Around::Nothing
     }
 
     fn announce(&self) {
@@ -123,6 +134,33 @@ impl Context {
     }
 }
 
-/// A future that runs in surroundings of its own.
-#[cfg(feature = "retry")]
-pub(crate) type Surrounded<F> = TaskLocalFuture<Context, F>;
+pin_project! {
+    /// A future that runs in surroundings of its own.
+    pub(crate) struct Surrounded<F> {
+        around: Around,
+        #[pin]
+        future: TaskLocalFuture<Context, F>,
+    }
+}
+
+impl<F: Future> Future for Surrounded<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        this.around.enter(|| this.future.poll(task))
+    }
+}
+
+/// Without retries there is none around.
+#[cfg(not(feature = "retry"))]
+enum Around {
+    Nothing,
+}
+
+#[cfg(not(feature = "retry"))]
+impl Around {
+    fn enter<R>(&mut self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+}

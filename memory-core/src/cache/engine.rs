@@ -19,7 +19,7 @@ use crate::{
     backend::{Group, RemoteTier, Stamp},
     entry::Entry,
     error::FmError,
-    flight::{Join, Lead, Lookup, RunId, Waited},
+    flight::{Join, Lead, Lookup, RunId, Wait, Waited},
     key::{Key, KeyRef},
     print::Print,
     stats::Counters,
@@ -66,6 +66,20 @@ impl Lookup<Key> for KeyRef<'_> {
     }
 }
 
+impl Lookup<Self> for Key {
+    fn hash(&self) -> u64 {
+        self.as_key().hash()
+    }
+
+    fn is(&self, key: &Self) -> bool {
+        self.as_key() == key.as_key()
+    }
+
+    fn to_key(&self) -> Self {
+        self.clone()
+    }
+}
+
 /// How an error of ours becomes what a function returns.
 pub(crate) type Ours<R> = fn(FmError) -> R;
 
@@ -104,6 +118,13 @@ pub(crate) enum Turn<S: Outcome> {
     Lead(Leading),
     /// Run the body past the cache: waiting would never end, or the key holds another type.
     Bypass,
+}
+
+/// What came of joining a run.
+enum Joined<S: Outcome> {
+    Turn(Turn<S>),
+    Ready(Arc<Published>),
+    Wait(Wait<Key, Published>),
 }
 
 /// The right and the duty to run a body, before the shared store was asked.
@@ -179,31 +200,32 @@ where
         let epoch = core.epochs.current();
         let mut miss_is_counted = false;
         loop {
-            let published = match core.flights.join(&self.key.as_key(), Context::current_run()) {
-                Join::Lead(lead) => return self.look_again(lead, miss_is_counted),
-                Join::Ready(published) => {
-                    self.count_miss(&mut miss_is_counted);
-                    published
-                }
-                Join::Wait(wait) => {
-                    self.count_miss(&mut miss_is_counted);
-                    match wait.await {
-                        Waited::Done(published) => published,
-                        Waited::Lead(lead) => return self.look_again(lead, true),
-                    }
-                }
-                Join::Cycle => {
-                    self.count_miss(&mut miss_is_counted);
-                    return self.refuse_to_wait();
-                }
+            let published = match self.join(&mut miss_is_counted) {
+                Joined::Turn(turn) => return turn,
+                Joined::Ready(published) => published,
+                Joined::Wait(wait) => match wait.await {
+                    Waited::Done(published) => published,
+                    Waited::Lead(lead) => return self.look_again(lead, true),
+                },
             };
             if epoch > published.epoch && core.epochs.covers(published.epoch, &published.groups) {
                 // Invalidated between the begin of that run and of this call: it takes another run to answer.
-                core.flights.retire(&self.key.as_key(), published.run);
+                core.flights.retire(&self.key, published.run);
                 continue;
             }
             return self.answered(&published);
         }
+    }
+
+    fn join(&self, miss_is_counted: &mut bool) -> Joined<S> {
+        let joined = match self.cache.core().flights.join(&self.key, Context::current_run()) {
+            Join::Lead(lead) => return Joined::Turn(self.look_again(lead, *miss_is_counted)),
+            Join::Ready(published) => Joined::Ready(published),
+            Join::Wait(wait) => Joined::Wait(wait),
+            Join::Cycle => Joined::Turn(self.refuse_to_wait()),
+        };
+        self.count_miss(miss_is_counted);
+        joined
     }
 
     fn refuse_to_wait(&self) -> Turn<S> {
@@ -218,16 +240,24 @@ where
         if refresh { Turn::Lead(self.refresh()) } else { self.turn().await }
     }
 
+    /// As [`next`](Self::next), or a stale value that is at hand at the deadline.
+    pub(crate) async fn next_by(&self, deadline: Option<Instant>, refresh: bool) -> Result<Turn<S>, S::Return> {
+        match deadline {
+            None => Ok(self.next(refresh).await),
+            Some(deadline) => Box::pin(self.or_stale(deadline, self.next(refresh))).await,
+        }
+    }
+
     /// A run that supersedes the one under way.
     pub(crate) fn refresh(&self) -> Leading {
-        let lead = self.cache.core().flights.supersede(&self.key.as_key(), Context::current_run());
+        let lead = self.cache.core().flights.supersede(&self.key, Context::current_run());
         Leading { lead, ask: Ask::Generations }
     }
 
     /// A run that refreshes a value which is good enough to be answered meanwhile; `None` when one is under way.
     pub(crate) fn renew(&self) -> Option<Leading> {
         let core = self.cache.core();
-        let lead = core.flights.lead_if_idle(&self.key.as_key())?;
+        let lead = core.flights.lead_if_idle(&self.key)?;
         core.rest(self.key.as_key());
         Some(Leading { lead, ask: Ask::Lease })
     }
@@ -253,16 +283,32 @@ where
     /// What the shared store has to say before the body runs: perhaps the answer.
     ///
     /// The others wait for this, so a call whose body has a task of its own does this in that task too.
-    pub(crate) async fn begin(&self, Leading { lead, ask }: Leading) -> Begun<S> {
-        let core = self.cache.core();
+    pub(crate) async fn begin(&self, leading: Leading) -> Begun<S> {
+        match self.begin_here(leading) {
+            Ok(run) => Begun::Run(run),
+            Err((leading, remote)) => Box::pin(self.begin_remote(remote, leading)).await,
+        }
+    }
+
+    /// The same where there is no shared store.
+    pub(super) fn begin_here(
+        &self,
+        Leading { lead, ask }: Leading,
+    ) -> Result<Run<S::Stored>, (Leading, &dyn RemoteTier)> {
         Tick::notice_paused_time();
+        if let Some(remote) = self.shared_store() {
+            return Err((Leading { lead, ask }, remote));
+        }
+        self.count_miss_of(&ask);
+        let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
+        let epoch = self.cache.core().epochs.current();
+        Ok(Run { lead, epoch, began: Tick::now(), stamp: None, excuse })
+    }
+
+    pub(super) async fn begin_remote(&self, remote: &dyn RemoteTier, Leading { lead, ask }: Leading) -> Begun<S> {
+        let core = self.cache.core();
         let (epoch, began) = (core.epochs.current(), Tick::now());
         let run = |lead, stamp, excuse| Begun::Run(Run { lead, epoch, began, stamp, excuse });
-        let Some(remote) = self.remote() else {
-            let excuse = if let Ask::Generations = ask { Excuse::None } else { Excuse::Memory };
-            self.count_miss_of(&ask);
-            return run(lead, None, excuse);
-        };
         if let Ask::Generations = ask {
             return run(lead, core.stamp(remote, &self.key).await, Excuse::None);
         }
@@ -333,10 +379,15 @@ where
         if !is_counted {
             self.cache.core().note(self.key.as_key(), what);
         }
-        self.tell(served.clone());
-        let said = Said::Value(stored.clone());
-        let published = Published { said, run: lead.id(), epoch, groups, stored: Some(what), served: Some(served) };
-        lead.finish(Arc::new(published), || keep(self.key.clone()));
+        if self.exchange.is_some() {
+            self.tell(served.clone());
+        }
+        let run = lead.id();
+        let published = || {
+            let (said, served) = (Said::Value(stored.clone()), Some(served));
+            Arc::new(Published { said, run, epoch, groups, stored: Some(what), served })
+        };
+        lead.finish_with(published, || keep(self.key.clone()));
         self.shape.value(Arc::unwrap_or_clone(stored))
     }
 
@@ -390,10 +441,9 @@ where
     /// What is awaited, or a stale value that is at hand at the deadline.
     pub(crate) async fn or_stale<T>(
         &self,
-        deadline: Option<Instant>,
+        deadline: Instant,
         awaited: impl Future<Output = T>,
     ) -> Result<T, S::Return> {
-        let Some(deadline) = deadline else { return Ok(awaited.await) };
         let mut awaited = pin!(awaited);
         if let Ok(output) = timeout_at(deadline, &mut awaited).await {
             return Ok(output);
@@ -406,15 +456,6 @@ where
                 Err(self.shape.value(stored))
             }
             None => Ok(awaited.await),
-        }
-    }
-
-    /// The shared store, where the value may go there.
-    pub(super) fn remote(&self) -> Option<&dyn RemoteTier> {
-        match &self.gathering {
-            _ if !self.face.leaves_the_process() => None,
-            Some(gathering) => Some(&**gathering),
-            None => self.cache.core().remote.as_deref(),
         }
     }
 

@@ -7,11 +7,13 @@ use super::{
     engine::{Published, Run, Said},
     life::Life,
     outcome::{Face, Outcome, Share, Verdict},
+    report::FmOutcome,
     store::Origin,
 };
 use crate::{
     backend::{Group, RemoteTier, RemoteWrite, Stamp, Written},
     entry::Weighed,
+    print::Print,
     time::Tick,
 };
 
@@ -22,8 +24,8 @@ pub(super) struct Kept<T> {
     /// `None`: it is only told.
     pub(super) life: Option<Life>,
     pub(super) groups: Box<[Group]>,
-    /// What HTTP clients may know about it.
-    pub(super) served: Served,
+    /// How it looks to HTTP clients, where one asks.
+    pub(super) print: Option<Arc<Print>>,
 }
 
 impl<S, X, H> Job<S, X, H>
@@ -41,40 +43,56 @@ where
         })
     }
 
-    /// Tells the waiters, and stores.
-    pub(super) async fn keep(&self, Kept { run, stored, life, groups, served }: Kept<S::Stored>) {
-        let core = self.cache.core();
-        let print = served.print.clone();
-        let published = run.publication(Said::Value(stored.clone()), groups.clone(), None, Some(served));
-        let Some(life) = life else {
-            run.lead.answer(published);
-            return;
-        };
-        let copied = core.coherence.as_ref().filter(|_| self.face.leaves_the_process()).map(|_| run.began);
-        let origin = Origin { born: Tick::now(), epoch: run.epoch, groups, copied, rests: None, print };
-        match self.remote() {
-            None => {
-                let entry = core.local.is_some().then(|| core.entry(stored, self.face, life, origin));
-                let mut stored = false;
-                run.lead.finish(published, || stored = self.insert(entry));
-                self.count_stored(stored);
-            }
-            Some(remote) => self.keep_remote(remote, run, published, stored, life, origin).await,
+    /// The shared store, where values of this call go there.
+    pub(super) fn shared_store(&self) -> Option<&dyn RemoteTier> {
+        match &self.gathering {
+            _ if !self.face.leaves_the_process() => None,
+            Some(gathering) => Some(&**gathering),
+            None => self.cache.core().remote.as_deref(),
         }
+    }
+
+    /// Tells the waiters, and stores in memory.
+    pub(super) fn keep_here(&self, Kept { run, stored, life, groups, print }: Kept<S::Stored>) {
+        let core = self.cache.core();
+        let entry = life.filter(|_| core.local.is_some()).map(|life| {
+            let origin = self.origin(&run, groups.clone(), print.clone());
+            core.entry(stored.clone(), self.face, life, origin)
+        });
+        let is_kept = life.is_some();
+        let (id, epoch) = (run.lead.id(), run.epoch);
+        let published = || {
+            let served = Some(Served::made(FmOutcome::Computed, life, print));
+            Arc::new(Published { said: Said::Value(stored), run: id, epoch, groups, stored: None, served })
+        };
+        let mut is_stored = false;
+        run.lead.finish_with(published, || is_stored = self.insert(entry));
+        if is_kept {
+            self.count_stored(is_stored);
+        }
+    }
+
+    fn origin(&self, run: &Run<S::Stored>, groups: Box<[Group]>, print: Option<Arc<Print>>) -> Origin {
+        let coherence = self.cache.core().coherence.as_ref();
+        let copied = coherence.filter(|_| self.face.leaves_the_process()).map(|_| run.began);
+        Origin { born: Tick::now(), epoch: run.epoch, groups, copied, rests: None, print }
     }
 
     /// The waiters have their answer before the shared store has the value; until it has, the run stays known, so that later calls
     /// join it instead of running again.
-    async fn keep_remote(
+    pub(super) async fn keep_remote(
         &self,
         remote: &dyn RemoteTier,
-        run: Run<S::Stored>,
-        published: Arc<Published>,
-        stored: Arc<S::Stored>,
-        life: Life,
-        origin: Origin,
+        Kept { run, stored, life, groups, print }: Kept<S::Stored>,
     ) {
         let core = self.cache.core();
+        let origin = self.origin(&run, groups.clone(), print.clone());
+        let served = Served::made(FmOutcome::Computed, life, print);
+        let published = run.publication(Said::Value(stored.clone()), groups, None, Some(served));
+        let Some(life) = life else {
+            run.lead.answer(published);
+            return;
+        };
         let storing = run.lead.publish(published);
         let written = if storing.is_detached() || core.epochs.covers(run.epoch, &origin.groups) {
             self.counters().outdated.add_one();

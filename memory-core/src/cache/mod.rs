@@ -43,7 +43,7 @@ pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
 pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, RemoveMany, Set, SetMany};
 pub(crate) use context::Context;
-#[cfg(feature = "retry")]
+#[cfg(any(feature = "retry", feature = "axum"))]
 pub(crate) use context::Surrounded;
 pub(crate) use direct::Chosen;
 #[cfg(feature = "axum")]

@@ -161,11 +161,9 @@ impl Core {
         X: Face<T>,
     {
         let before = Before { moment, epoch, changes: 0 };
-        let Some(fetched) = self.fetch(remote, std::slice::from_ref(key)).await.ok().and_then(|mut all| all.pop())
-        else {
-            return Found { copied: None, stamp: None };
-        };
-        let stamp = fetched.stamp.clone();
+        let fetched = self.fetch(remote, std::slice::from_ref(key)).await.ok().and_then(|mut all| all.pop());
+        let Some(mut fetched) = fetched else { return Found { copied: None, stamp: None } };
+        let stamp = std::mem::take(&mut fetched.stamp);
         Found { copied: self.open(remote, key, face, fetched, before).await, stamp: Some(stamp) }
     }
 

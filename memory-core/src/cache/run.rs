@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, time::Instant};
 use tracing::Instrument;
 
 use super::{
@@ -41,11 +41,17 @@ where
         B: FnOnce() -> F,
         F: Future<Output = S::Return>,
     {
-        match self.begin(leading).await {
-            Begun::Run(run) => self.start_body(run, miss).await,
-            Begun::Answer(answer) => answer,
-            Begun::Due(answer) => self.renew_here(answer, miss).await,
-        }
+        let run = match self.begin_here(leading) {
+            Ok(run) => run,
+            Err((leading, remote)) => match Box::pin(self.begin_remote(remote, leading)).await {
+                Begun::Run(run) => run,
+                Begun::Answer(answer) => return answer,
+                Begun::Due(answer) => return Box::pin(self.renew_here(answer, miss)).await,
+            },
+        };
+        let (judge, start) = miss();
+        let surroundings = Self::surroundings(&run.lead, Context::current());
+        self.run_body(run, judge, surroundings.scope(self.gathered(start()))).await
     }
 
     /// Refreshes a value that is good enough to be answered, in the caller's task, since there is no other: the others have
@@ -60,41 +66,48 @@ where
         match self.begin(leading).await {
             Begun::Run(run) => {
                 self.counters().refreshes.add_one();
-                self.start_body(run, miss).await
+                let (judge, start) = miss();
+                let surroundings = Self::surroundings(&run.lead, Context::current());
+                self.run_body(run, judge, surroundings.scope(self.gathered(start()))).await
             }
             Begun::Answer(answer) | Begun::Due(answer) => answer,
         }
     }
 
-    async fn start_body<J, B, F>(&self, run: Run<S::Stored>, miss: impl FnOnce() -> (J, B)) -> S::Return
-    where
-        J: FnOnce(&S::Return) -> Verdict,
-        B: FnOnce() -> F,
-        F: Future<Output = S::Return>,
-    {
-        let (judge, start) = miss();
-        self.run_body(run, judge, start()).await
-    }
-
+    /// Runs a body in the surroundings it needs.
     async fn run_body<F>(&self, run: Run<S::Stored>, judge: impl FnOnce(&S::Return) -> Verdict, body: F) -> S::Return
     where
         F: Future<Output = S::Return>,
     {
         self.counters().runs.add_one();
-        let mut body = pin!(self.surroundings(&run.lead).scope(self.gathered(body)));
-        let body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
-        let body = self.within_limit(body);
-        if !run.lead.is_one_of_many() {
-            return match body.await {
-                Ok(returned) => self.complete(run, returned, judge).await,
-                Err(ended) => self.end(run, ended, judge).await,
-            };
+        let mut body = pin!(body);
+        let mut body = poll_fn(|task| self.counting_panics(|| body.as_mut().poll(task)));
+        let is_one_of_many = run.lead.is_one_of_many();
+        let ended = match self.hard_limit() {
+            None if !is_one_of_many => Ok(body.await),
+            limit => match Box::pin(self.within(&run.lead, limit, &mut body)).await {
+                Raced::First(answer) => return answer,
+                Raced::Second(ended) => ended,
+            },
+        };
+        match ended {
+            Ok(returned) => match self.conclude(run, returned, judge) {
+                Conclusion::Done(returned) => returned,
+                more => Box::pin(self.act(more)).await,
+            },
+            Err(ended) => Box::pin(self.end(run, ended, judge)).await,
         }
-        match race(self.overtaken(&run.lead), body).await {
-            Raced::First(answer) => answer,
-            Raced::Second(Ok(returned)) => self.complete(run, returned, judge).await,
-            Raced::Second(Err(ended)) => self.end(run, ended, judge).await,
-        }
+    }
+
+    /// The output of a body that has a limit, or whose run is led by others as well: the first success is everybody's.
+    async fn within<F: Future<Output = S::Return> + Unpin>(
+        &self,
+        lead: &Lead<Key, Published>,
+        limit: Option<(Duration, Ours<S::Return>)>,
+        body: F,
+    ) -> Raced<S::Return, Result<S::Return, Ended<S::Return>>> {
+        let body = self.within_limit(limit, body);
+        if lead.is_one_of_many() { race(self.overtaken(lead), body).await } else { Raced::Second(body.await) }
     }
 
     /// The output of the body, all of it.
@@ -104,9 +117,17 @@ where
         returned
     }
 
-    /// The output of the body, or the error that it took too long, where what the function returns can say so.
-    pub(super) async fn within_limit<F: Future>(&self, body: F) -> Result<F::Output, Ended<S::Return>> {
-        let limit = self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok());
+    /// After what time the body is aborted, where what the function returns can say so.
+    pub(super) fn hard_limit(&self) -> Option<(Duration, Ours<S::Return>)> {
+        self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok())
+    }
+
+    /// The output of the body, or the error that it took too long.
+    pub(super) async fn within_limit<F: Future>(
+        &self,
+        limit: Option<(Duration, Ours<S::Return>)>,
+        body: F,
+    ) -> Result<F::Output, Ended<S::Return>> {
         let Some((limit, ours)) = limit else { return Ok(body.await) };
         tokio::time::timeout(limit, body).await.map_err(|_| {
             self.counters().timeouts.add_one();
@@ -138,8 +159,11 @@ where
             Begun::Answer(answer) | Begun::Due(answer) => return answer,
         };
         self.counters().runs.add_one();
-        let returned = self.counting_panics(|| self.surroundings(&run.lead).sync_scope(body));
-        block_on(async { self.complete(run, self.gathered(ready(returned)).await, judge).await })
+        let returned = self.counting_panics(|| Self::surroundings(&run.lead, Context::current()).sync_scope(body));
+        block_on(async {
+            let returned = self.gathered(ready(returned)).await;
+            self.act(self.conclude(run, returned, judge)).await
+        })
     }
 
     /// Counts a failure when `work`, a part of the body, panics. (A run that is dropped while something else unwinds is none.)
@@ -150,8 +174,9 @@ where
         done
     }
 
-    pub(super) fn surroundings(&self, lead: &Lead<Key, Published>) -> Context {
-        Context { run: Some(lead.id()), exchange: None, ..Context::shared() }
+    /// The surroundings of a run that is begun in these.
+    pub(super) fn surroundings(lead: &Lead<Key, Published>, around: Context) -> Context {
+        Context { run: Some(lead.id()), exchange: None, ..around.shared() }
     }
 
     /// Tells everybody that the run was ended.
@@ -176,22 +201,13 @@ where
         self.act(conclusion).await
     }
 
-    /// Stores what the body returned, as the verdict says, and tells the waiters.
-    async fn complete(
-        &self,
-        run: Run<S::Stored>,
-        returned: S::Return,
-        judge: impl FnOnce(&S::Return) -> Verdict,
-    ) -> S::Return {
-        let conclusion = self.conclude(run, returned, judge);
-        self.act(conclusion).await
-    }
-
     pub(super) async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
         match conclusion {
             Conclusion::Keep(kept) => {
                 let stored = kept.stored.clone();
-                self.keep(kept).await;
+                if let Some(remote) = self.shared_store() {
+                    self.keep_remote(remote, kept).await;
+                }
                 self.shape.value(Arc::unwrap_or_clone(stored))
             }
             Conclusion::Excused(excused) => self.excuse(excused).await,
@@ -199,8 +215,8 @@ where
         }
     }
 
-    /// What is not to be stored is done with at once. (Apart from `complete`, so that no failure, which need not be `Send`, is held
-    /// across an await.)
+    /// Stores what the body returned, as the verdict says, and tells the waiters, as far as that needs no waiting. (No failure, which
+    /// need not be `Send`, is left to be held across an await.)
     pub(super) fn conclude(
         &self,
         run: Run<S::Stored>,
@@ -229,10 +245,17 @@ where
         let groups = core.groups(self.key.as_key(), &verdict.tags);
         match self.shape.split(returned) {
             Split::Value(stored) => {
-                let life = self.life(&verdict);
-                let served = Served::made(FmOutcome::Computed, life, self.print(&stored));
-                self.tell(served.clone());
-                Conclusion::Keep(Kept { run, stored: Arc::new(stored), life, groups, served })
+                let (life, print) = (self.life(&verdict), self.print(&stored));
+                if self.exchange.is_some() {
+                    self.tell(Served::made(FmOutcome::Computed, life, print.clone()));
+                }
+                let kept = Kept { run, stored: Arc::new(stored), life, groups, print };
+                if self.shared_store().is_some() {
+                    return Conclusion::Keep(kept);
+                }
+                let stored = kept.stored.clone();
+                self.keep_here(kept);
+                Conclusion::Done(self.shape.value(Arc::unwrap_or_clone(stored)))
             }
             Split::Absent(absent) => {
                 self.tell(Served::unstored(FmOutcome::Computed));
@@ -279,7 +302,7 @@ where
         self.tell(served.clone());
         let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what), Some(served));
         run.lead.answer(answer);
-        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (self.remote(), run.stamp, run.excuse) {
+        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (self.shared_store(), run.stamp, run.excuse) {
             core.rest_remote(remote, &self.key, self.face, *copied, stamp).await;
         }
         self.shape.value(Arc::unwrap_or_clone(value))
@@ -337,78 +360,123 @@ where
         match core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone())) {
             Hit::Answer(answer) => answer,
             Hit::Due(answer) => {
-                self.renew_behind(miss);
+                Arc::new(self).renew_behind(miss);
                 answer
             }
-            Hit::Nothing => Box::pin(self.miss_detached(false, miss)).await,
-        }
-    }
-
-    /// Answers a call that found nothing in memory, or must not look.
-    pub(crate) async fn miss_detached<J, B>(self, refresh: bool, miss: impl FnOnce() -> (J, B)) -> S::Return
-    where
-        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
-        B: FnOnce() -> BodyFuture<S::Return>,
-    {
-        let deadline = if refresh { None } else { self.soft_deadline() };
-        match self.or_stale(deadline, self.next(refresh)).await {
-            Err(answer) | Ok(Turn::Answer(answer)) => answer,
-            Ok(Turn::Lead(leading)) => {
-                let (judge, start) = miss();
-                let run = self.clone().run_detached(leading, judge, start());
-                self.or_stale(deadline, run).await.unwrap_or_else(|stale| stale)
+            Hit::Nothing => {
+                let deadline = self.soft_deadline();
+                match Box::pin(self.turn_detached(deadline, false)).await {
+                    Turn::Answer(answer) => answer,
+                    Turn::Lead(leading) => {
+                        let (judge, start) = miss();
+                        Box::pin(Arc::new(self).lead_detached(deadline, leading, Box::new(judge), start())).await
+                    }
+                    Turn::Bypass => self.bypass(start_of(miss)).await,
+                }
             }
-            Ok(Turn::Bypass) => self.bypass(start_of(miss)).await,
         }
     }
 
-    /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again.
-    pub(crate) async fn run_detached(
-        self,
-        mut leading: Leading,
-        judge: impl FnOnce(&S::Return) -> Verdict + Send + 'static,
+    /// What a call is to do that found nothing in memory, or must not look.
+    ///
+    /// Thousands of calls may wait here for one run. And of what can be done without knowing the function, nothing is compiled for
+    /// each: its body comes in a box, and what judges its value does.
+    pub(crate) async fn turn_detached(&self, deadline: Option<Instant>, refresh: bool) -> Turn<S> {
+        if self.is_to_bypass() {
+            return Turn::Bypass;
+        }
+        if let Some(exchange) = self.only_if_cached() {
+            return Turn::Answer(Box::pin(self.answer_if_cached(exchange)).await);
+        }
+        self.next_by(deadline, refresh).await.unwrap_or_else(Turn::Answer)
+    }
+
+    /// Leads a run.
+    pub(crate) async fn lead_detached(
+        self: Arc<Self>,
+        deadline: Option<Instant>,
+        leading: Leading,
+        judge: Judge<S::Return>,
         body: BodyFuture<S::Return>,
     ) -> S::Return {
+        let run = match Arc::clone(&self).spawn(leading, judge, body) {
+            Ok(run) => run,
+            Err((leading, judge, body)) => return Box::pin(self.run_here(leading, || (judge, || body))).await,
+        };
+        match deadline {
+            None => run.await,
+            Some(deadline) => Box::pin(self.or_stale(deadline, run)).await.unwrap_or_else(|stale| stale),
+        }
+    }
+
+    /// Runs the body in a task of its own, which goes on when the caller goes away or is never polled again. Gives everything
+    /// back where there can be none.
+    #[allow(clippy::type_complexity, reason = "it is what it was given")]
+    fn spawn(
+        self: Arc<Self>,
+        mut leading: Leading,
+        judge: Judge<S::Return>,
+        body: BodyFuture<S::Return>,
+    ) -> Result<impl Future<Output = S::Return> + use<S, X, H>, (Leading, Judge<S::Return>, BodyFuture<S::Return>)>
+    {
         let Some(runtime) = Handle::try_current().ok().filter(|_| !leading.lead.is_one_of_many()) else {
-            return self.run_here(leading, || (judge, || body)).await;
+            return Err((leading, judge, body));
         };
         // The caller's own run waits for this one as long as the caller does, not as long as the task lives.
-        let _edge = leading.lead.take_edge();
-        let task = Context::current().scope(async move {
+        let edge = leading.lead.take_edge();
+        let surroundings = Self::surroundings(&leading.lead, Context::current());
+        let task = surroundings.scope(async move {
             match self.begin(leading).await {
-                Begun::Run(run) => self.run_body(run, judge, body).await,
+                Begun::Run(run) => self.run_body(run, judge, self.gathered(body)).await,
                 Begun::Answer(answer) => answer,
                 Begun::Due(answer) => {
-                    self.renew_behind(|| (judge, || body));
+                    if let Some(leading) = self.renew() {
+                        self.spawn_behind(leading, judge, body);
+                    }
                     answer
                 }
             }
         });
-        match runtime.spawn(task.in_current_span()).await {
-            Ok(returned) => returned,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
-        }
+        // Boxed, since to start a task is to move it several times.
+        let task: BodyFuture<S::Return> = Box::pin(task.in_current_span());
+        let task = runtime.spawn(task);
+        Ok(async move {
+            let _edge = edge;
+            match task.await {
+                Ok(returned) => returned,
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(_) => resume_unwind(Box::new("the tokio runtime that ran a memorized body was shut down")),
+            }
+        })
     }
 
     /// Refreshes a value that is good enough to be answered, in a task that nobody waits for, unless somebody does already.
-    pub(crate) fn renew_behind<J, B>(self, miss: impl FnOnce() -> (J, B))
+    pub(crate) fn renew_behind<J, B>(self: Arc<Self>, miss: impl FnOnce() -> (J, B))
     where
         J: FnOnce(&S::Return) -> Verdict + Send + 'static,
         B: FnOnce() -> BodyFuture<S::Return>,
     {
+        if Handle::try_current().is_err() {
+            return;
+        }
+        if let Some(leading) = self.renew() {
+            let (judge, start) = miss();
+            self.spawn_behind(leading, Box::new(judge), start());
+        }
+    }
+
+    fn spawn_behind(self: Arc<Self>, leading: Leading, judge: Judge<S::Return>, body: BodyFuture<S::Return>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let Some(leading) = self.renew() else { return };
-        let (judge, start) = miss();
-        let body = start();
-        let this = Self { exchange: None, ..self };
-        let task = Context::behind().scope(async move {
+        let this = Self { exchange: None, ..Arc::unwrap_or_clone(self) };
+        let surroundings = Self::surroundings(&leading.lead, Context::behind());
+        let task = surroundings.scope(async move {
             if let Begun::Run(run) = this.begin(leading).await {
                 this.counters().refreshes.add_one();
-                this.run_body(run, judge, body).await;
+                this.run_body(run, judge, this.gathered(body)).await;
             }
         });
-        runtime.spawn(task.in_current_span());
+        let task: BodyFuture<()> = Box::pin(task.in_current_span());
+        runtime.spawn(task);
     }
 }
 
@@ -418,9 +486,12 @@ pub(crate) fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
     start
 }
 
+/// What judges a returned value, in whatever task that is.
+pub(crate) type Judge<R> = Box<dyn FnOnce(&R) -> Verdict + Send>;
+
 /// What a returned value calls for.
 pub(super) enum Conclusion<S: Outcome> {
-    /// Store it, where it has a life.
+    /// Store it in the shared store, where it has a life.
     Keep(Kept<S::Stored>),
     /// Answer an older value.
     Excused(Excused<S::Stored>),

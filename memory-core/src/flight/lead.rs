@@ -99,12 +99,17 @@ impl<K, V: ?Sized> Lead<K, V> {
     /// `store` runs under a lock: it has to be short and must not come back here. If it panics, the run is not ended
     /// but dropped.
     pub(crate) fn finish(self, value: Arc<V>, store: impl FnOnce()) -> bool {
+        self.end(|| value, store)
+    }
+
+    /// As [`finish`](Self::finish), with an answer that is made only if somebody waits for it: under a lock too.
+    pub(crate) fn finish_with(self, value: impl FnOnce() -> Arc<V>, store: impl FnOnce()) -> bool {
         self.end(value, store)
     }
 
     /// Ends the run with an answer that is not to be stored: a failure, or what the store turned out to hold already.
     pub(crate) fn answer(self, value: Arc<V>) {
-        self.end(value, || ());
+        self.end(|| value, || ());
     }
 
     /// Answers all waiters, and callers that join from now on, while the value is still on its way into a store that
@@ -126,14 +131,17 @@ impl<K, V: ?Sized> Lead<K, V> {
         self.run().state().widen();
     }
 
-    fn end(mut self, value: Arc<V>, store: impl FnOnce()) -> bool {
-        let run = Arc::clone(self.run());
+    fn end(mut self, value: impl FnOnce() -> Arc<V>, store: impl FnOnce()) -> bool {
+        let run = self.run();
         let mut table = lock(&run.shard().table);
         if run.state().answer().is_some() {
             return false;
         }
         let stored = run.take_out(&mut table, store);
-        let roused = run.state().give_answer(value);
+        let mut state = run.state();
+        // Out of the table, it is joined by nobody any more.
+        let roused = if state.is_shared() { state.give_answer(value()) } else { Default::default() };
+        drop(state);
         drop(table);
         self.rise(roused);
         stored

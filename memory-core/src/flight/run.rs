@@ -137,6 +137,11 @@ impl<V: ?Sized> State<V> {
         self.waits > 0
     }
 
+    /// Whether anybody but one lead is in it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.waits > 0 || self.leads > 1
+    }
+
     /// Whether several may lead.
     pub(super) fn is_crowd(&self) -> bool {
         self.seats > 1

@@ -58,6 +58,9 @@ pub(super) struct Roused(BTreeMap<Ticket, Waker>);
 impl Roused {
     /// Wakes them, in the order of their arrival.
     pub(super) fn wake(self) {
+        if self.0.is_empty() {
+            return;
+        }
         self.0.into_values().for_each(Waker::wake);
     }
 }

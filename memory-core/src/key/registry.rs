@@ -43,11 +43,12 @@ pub(crate) fn register(id: &str, namespace: Option<&'static str>, version: Optio
         return *number;
     }
     let clash = sites.first().map(|(first, _)| *first);
-    let function = Arc::new(Function::new(&name, clash.map(|_| site)));
+    let function = Function::new(&name, clash.map(|_| site));
     // More functions than `u32` counts do not fit into a program.
-    let number = u32::try_from(registry.functions.len() + 1).unwrap_or(u32::MAX);
+    let number = u32::try_from(registry.count + 1).unwrap_or(u32::MAX);
     registry.ids.entry(function.id.clone()).or_default().push(number);
-    registry.functions.push(function);
+    FUNCTIONS.put(registry.count, function);
+    registry.count += 1;
     registry.numbers.entry(name).or_default().push((site, number));
     drop(registry);
     if let Some(first) = clash {
@@ -57,26 +58,58 @@ pub(crate) fn register(id: &str, namespace: Option<&'static str>, version: Optio
 }
 
 /// The function with this number.
-pub(crate) fn function(number: u32) -> Option<Arc<Function>> {
-    let at = usize::try_from(number).ok()?.checked_sub(1)?;
-    registry().read().unwrap_or_else(PoisonError::into_inner).functions.get(at).cloned()
+pub(crate) fn function(number: u32) -> Option<&'static Function> {
+    FUNCTIONS.get(usize::try_from(number).ok()?.checked_sub(1)?)
 }
 
 /// The number of the function that other processes know by this id, namespace and version.
 pub(crate) fn number(id: &str, namespace: Option<&str>, version: Option<u64>) -> Option<u32> {
     let registry = registry().read().unwrap_or_else(PoisonError::into_inner);
     let is_it = |number: u32| {
-        let at = usize::try_from(number).ok()?.checked_sub(1)?;
-        let function = registry.functions.get(at)?;
+        let function = function(number)?;
         (function.namespace.as_deref() == namespace && function.version == version).then_some(number)
     };
     registry.ids.get(id)?.iter().find_map(|number| is_it(*number))
 }
 
+/// All functions, by number less one. They are looked up at every miss, and so without a lock.
+static FUNCTIONS: Functions = Functions { blocks: [const { OnceLock::new() }; BLOCKS] };
+
+/// Blocks of which each is twice as long as the one before; what is in them never moves.
+struct Functions {
+    blocks: [OnceLock<Box<[OnceLock<Function>]>>; BLOCKS],
+}
+
+const FIRST: usize = 64;
+/// Enough for every number.
+const BLOCKS: usize = 27;
+
+impl Functions {
+    fn get(&self, at: usize) -> Option<&Function> {
+        let (block, offset) = Self::place(at);
+        self.blocks.get(block)?.get()?.get(offset)?.get()
+    }
+
+    /// Puts a function where there was none.
+    fn put(&self, at: usize, function: Function) {
+        let (block, offset) = Self::place(at);
+        let Some(block_at) = self.blocks.get(block) else { return };
+        let functions = block_at.get_or_init(|| (0..FIRST << block).map(|_| OnceLock::new()).collect());
+        if let Some(place) = functions.get(offset) {
+            let _ = place.set(function);
+        }
+    }
+
+    fn place(at: usize) -> (usize, usize) {
+        let block = ((at + FIRST).ilog2() - FIRST.ilog2()) as usize;
+        (block, at + FIRST - (FIRST << block))
+    }
+}
+
 #[derive(Default)]
 struct Registry {
-    /// By number, from 1.
-    functions: Vec<Arc<Function>>,
+    /// How many functions there are.
+    count: usize,
     numbers: HashMap<Name, Vec<(Site, u32)>>,
     /// The numbers behind each id, in any namespace and version.
     ids: HashMap<Arc<str>, Vec<u32>>,
@@ -120,4 +153,15 @@ fn report(id: &str, first: Site, second: Site) {
         second = format_args!("{}:{}:{}", second.file, second.line, second.column),
         "two memorized functions have the same name in keys: give one of them `name = \"..\"`"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_a_place_of_its_own() {
+        assert_eq!([0, 63, 64, 191, 192].map(Functions::place), [(0, 0), (0, 63), (1, 0), (1, 127), (2, 0)]);
+        assert_eq!(Functions::place(u32::MAX as usize - FIRST).0, BLOCKS - 2);
+    }
 }

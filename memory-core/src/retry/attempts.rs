@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
+    around::Around,
     budget::RetryBudget,
     entropy::Entropy,
-    nest::Nest,
     stop::Stop,
     wait::{Backoff, Jitter, Wait},
 };
@@ -45,8 +45,8 @@ pub(crate) struct Attempts {
     ledger: Option<Ledger>,
     started: Instant,
     made: u32,
-    /// Where the call stands among those around it.
-    nest: Nest,
+    /// What it is to the calls inside of it.
+    around: Around,
     /// When the calls around it have to end, or this one has.
     ends: Option<Instant>,
 }
@@ -78,12 +78,17 @@ impl Plan {
 
     /// Begins a call now, by tokio's clock.
     pub(crate) fn begin(self) -> Attempts {
-        let entropy = self.seed.map_or_else(Entropy::fresh, Entropy::seeded);
-        let (outer, around) = Context::retry_around();
-        let (nest, started) = (Nest::inside(outer), Instant::now());
-        if !nest.is_repetition() {
+        let around = Around::beginning();
+        if !around.is_repetition() {
             self.budget.deposit();
         }
+        self.go_on(around)
+    }
+
+    /// Goes on with a call whose first attempt has ended, and which has paid into its budget: where nothing depends on when it began.
+    pub(crate) fn go_on(self, around: Around) -> Attempts {
+        let entropy = self.seed.map_or_else(Entropy::fresh, Entropy::seeded);
+        let started = Instant::now();
         let own = self.deadline.and_then(|deadline| started.checked_add(deadline));
         Attempts {
             stop: self.stop,
@@ -95,8 +100,8 @@ impl Plan {
             ledger: self.ledger,
             started,
             made: 0,
-            nest,
-            ends: own.into_iter().chain(around).min(),
+            around,
+            ends: own.into_iter().chain(Context::deadline()).min(),
         }
     }
 }
@@ -129,10 +134,20 @@ impl Attempts {
         self.ends.map(|ends| ends.saturating_duration_since(Instant::now()))
     }
 
-    /// What an attempt runs in, so that the retries inside of it know of this one. An attempt begins.
-    pub(crate) fn surroundings(&self) -> Context {
+    /// An attempt begins.
+    pub(crate) fn attempt(&self) {
         self.note(Event::Attempt(self.made.saturating_add(1)));
-        Context { retry: Some(self.nest.clone()), deadline: self.ends, ..Context::current() }
+    }
+
+    /// What an attempt runs in, so that the retries inside of it know of this one.
+    pub(crate) fn around(&mut self) -> &mut Around {
+        &mut self.around
+    }
+
+    /// As [`around`](Self::around), with the deadline. An attempt begins.
+    pub(crate) fn surroundings(&mut self) -> Context {
+        self.attempt();
+        Context { retry: Some(self.around.name()), deadline: self.ends, ..Context::current() }
     }
 
     /// An attempt has ended.
@@ -141,7 +156,7 @@ impl Attempts {
     }
 
     /// An attempt was cut.
-    pub(crate) fn was_cut(&self, limit: Limit) {
+    pub(crate) fn was_cut(&mut self, limit: Limit) {
         self.note(Event::TimedOut { limit: if limit == Limit::Attempt { "attempt" } else { "deadline" } });
         if limit == Limit::Deadline {
             self.gives_up("deadline");
@@ -159,7 +174,7 @@ impl Attempts {
         let decided = self.decide(delay);
         match decided {
             Ok(wait) => {
-                self.nest.repeat();
+                self.around.name().repeat();
                 self.note(Event::Backoff { attempt: self.made, wait });
             }
             Err(why) => self.gives_up(why),
@@ -180,14 +195,15 @@ impl Attempts {
         if self.ends.is_some_and(|ends| wait >= ends.saturating_duration_since(Instant::now())) {
             return Err("deadline");
         }
-        if self.nest.leaves_it_to_the_outer() {
+        let nest = self.around.name();
+        if nest.leaves_it_to_the_outer() {
             return Err("nested");
         }
-        if self.nest.affords(&self.budget) { Ok(wait) } else { Err("budget") }
+        if nest.affords(&self.budget) { Ok(wait) } else { Err("budget") }
     }
 
-    fn gives_up(&self, why: &'static str) {
-        self.nest.give_up(&self.budget);
+    fn gives_up(&mut self, why: &'static str) {
+        self.around.name().give_up(&self.budget);
         self.note(Event::Exhausted { attempts: self.made, why });
     }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::number::IntoCount;
-use crate::time::Tick;
+use crate::{stats::Calls, time::Tick};
 
 /// Part of a retry in which the budget counts, so that a share of a call is exact.
 const RETRY: u64 = 1_000_000;
@@ -23,7 +23,7 @@ const SLOTS: u64 = 10;
 
 /// Bounds retries by a share of the recent calls, so that an upstream that is down is not overrun by them.
 ///
-/// Every call pays a share of a retry in, for 10 s; every retry takes a whole one out, or else one from the reserve, where it
+/// Every call pays a share of a retry in, for about 10 s; every retry takes a whole one out, or else one from the reserve, where it
 /// is missing for five minutes. Without either there is no retry: the last error is returned. The reserve is for functions
 /// that are rarely called. Calls made *by* a retry pay nothing in.
 ///
@@ -57,10 +57,15 @@ struct Account {
     /// What a call pays in, in parts of a [`RETRY`].
     share: u64,
     reserve: u64,
+    /// Calls that pay in when the account is looked at, since they should cost nothing.
+    calls: Option<Arc<Calls>>,
     state: Mutex<State>,
 }
 
 struct State {
+    /// How many of those calls have paid in, and when they were counted.
+    seen: u64,
+    looked: Tick,
     /// What recent calls have paid in, and no retry has taken out.
     paid: u64,
     calls: Lately,
@@ -114,7 +119,7 @@ impl RetryBudget {
     pub fn deposit(&self) {
         let Some(account) = &self.account else { return };
         let mut state = account.settled();
-        state.calls.count();
+        state.calls.count(1);
         state.paid += account.share;
     }
 
@@ -129,7 +134,7 @@ impl RetryBudget {
         }
         let is_left = state.missing.total() < account.reserve;
         if is_left {
-            state.missing.count();
+            state.missing.count(1);
         }
         is_left
     }
@@ -140,6 +145,20 @@ impl RetryBudget {
             let state = account.settled();
             state.paid / RETRY + account.reserve.saturating_sub(state.missing.total())
         })
+    }
+
+    /// A budget as [`new`](Self::new) makes it, into which these calls pay.
+    pub(crate) fn fed_by(calls: Arc<Calls>) -> Self {
+        let budget = Self::account(RETRY / 5, 100, Some(calls));
+        Self { account: Some(Arc::new(budget)) }
+    }
+
+    /// Takes note of when the calls were made that feed it.
+    #[cold]
+    pub(crate) fn look(&self) {
+        if let Some(account) = &self.account {
+            drop(account.settled());
+        }
     }
 
     pub(crate) const fn is_limited(&self) -> bool {
@@ -155,9 +174,13 @@ impl RetryBudget {
     }
 
     fn of(share: u64, reserve: u64) -> Self {
-        let state = State { paid: 0, calls: Lately::within(RECENT), missing: Lately::within(MISSING) };
-        let state = Mutex::new(state);
-        Self { account: Some(Arc::new(Account { share, reserve, state })) }
+        Self { account: Some(Arc::new(Self::account(share, reserve, None))) }
+    }
+
+    fn account(share: u64, reserve: u64, calls: Option<Arc<Calls>>) -> Account {
+        let (recent, missing) = (Lately::within(RECENT), Lately::within(MISSING));
+        let state = State { seen: 0, looked: Tick::now(), paid: 0, calls: recent, missing };
+        Account { share, reserve, calls, state: Mutex::new(state) }
     }
 }
 
@@ -168,8 +191,26 @@ impl Account {
         let now = Tick::now();
         state.calls.advance(now);
         state.missing.advance(now);
+        if let Some(calls) = &self.calls {
+            let recent = state.recent_of(calls.total(), now);
+            state.calls.count(recent);
+            state.paid += self.share * recent;
+        }
         state.paid = state.paid.min(self.share.saturating_mul(state.calls.total()));
         state
+    }
+}
+
+impl State {
+    /// How many of these calls are new and recent; between two looks they are taken to be spread evenly.
+    fn recent_of(&mut self, calls: u64, now: Tick) -> u64 {
+        let (fresh, passed) = (calls.saturating_sub(self.seen), now.since(self.looked));
+        (self.seen, self.looked) = (calls, now);
+        if passed <= RECENT {
+            return fresh;
+        }
+        let recent = u128::from(fresh) * RECENT.as_nanos() / passed.as_nanos();
+        u64::try_from(recent).unwrap_or(fresh)
     }
 }
 
@@ -190,8 +231,8 @@ impl Lately {
         self.newest = self.newest.max(slot);
     }
 
-    fn count(&mut self) {
-        self.counts[(self.newest % SLOTS) as usize] += 1;
+    fn count(&mut self, times: u64) {
+        self.counts[(self.newest % SLOTS) as usize] += times;
     }
 
     fn total(&self) -> u64 {
@@ -322,6 +363,23 @@ mod tests {
             assert!(budget.withdraw() && budget.withdraw() && !budget.withdraw());
             tokio::time::advance(Duration::from_secs(301)).await;
             assert_eq!(budget.available(), Some(2), "the reserve is filled again");
+        });
+    }
+
+    #[test]
+    fn calls_that_only_feed_it_pay_in_like_the_others_and_for_as_long() {
+        paused(async {
+            let calls = Arc::new(Calls::default());
+            let budget = RetryBudget::fed_by(Arc::clone(&calls));
+            let call = |times: u32| (0..times).for_each(|_| assert!(calls.add_one() > 0));
+            call(1000);
+            assert_eq!(budget.available(), Some(300));
+            tokio::time::advance(Duration::from_secs(11)).await;
+            assert_eq!(budget.available(), Some(100), "they are no longer recent");
+            tokio::time::advance(Duration::from_secs(989)).await;
+            call(1000);
+            tokio::time::advance(Duration::from_secs(11)).await;
+            assert_eq!(budget.available(), Some(102), "as many as there are in 10 s of 1,000 s");
         });
     }
 

@@ -8,6 +8,7 @@
 //! The decision is apart from the mechanism: [`Attempts`](attempts::Attempts) decides, never sleeps and is shared by
 //! the attributes, [`Retry::run`] and [`Retry::run_blocking`]; [`sleep`] does nothing but wait.
 
+mod around;
 pub(crate) mod attempts;
 mod budget;
 mod classify;
@@ -22,6 +23,7 @@ pub(crate) mod sleep;
 mod stop;
 mod wait;
 
+pub(crate) use around::Around;
 #[cfg(feature = "client")]
 pub(crate) use attempts::{Attempts, Plan};
 pub use budget::RetryBudget;

@@ -64,6 +64,12 @@ impl Nest {
         }
     }
 
+    /// Whether both are one call.
+    #[cfg(test)]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     fn outers(&self) -> impl Iterator<Item = &Layer> {
         std::iter::successors(self.0.outer.as_ref(), |layer| layer.0.outer.as_ref()).map(|nest| &*nest.0)
     }

@@ -19,10 +19,7 @@ use super::{
     predicate::Predicate,
     sleep::pause,
 };
-use crate::{
-    cache::{Context as Around, Surrounded},
-    error::FmError,
-};
+use crate::{cache::Surrounded, error::FmError};
 
 /// What a policy says of outcomes.
 pub struct Rules<When, Hook, Exhausted, Delay, T, E> {
@@ -148,7 +145,7 @@ where
                 Step::Next => {
                     let (surroundings, limit) = (attempts.surroundings(), attempts.limit());
                     let attempt = surroundings.clone().sync_scope(&mut *operation);
-                    *step = Step::begin(Around::around(surroundings, attempt), limit, *expire);
+                    *step = Step::begin(surroundings.scope(attempt), limit, *expire);
                     continue;
                 }
                 Step::Wait(wait) => {

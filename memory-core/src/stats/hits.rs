@@ -12,8 +12,8 @@ use super::{BLOCK, BLOCKS};
 use crate::sync::lock;
 
 /// Threads with counters of their own at a time; the others share the first stripe.
-const STRIPES: usize = 64;
-const SHARED: usize = 0;
+pub(super) const STRIPES: usize = 64;
+pub(super) const SHARED: usize = 0;
 
 /// The hits of each function.
 pub(super) struct Hits {
@@ -76,7 +76,7 @@ thread_local! {
 }
 
 #[inline]
-fn own_stripe() -> usize {
+pub(super) fn own_stripe() -> usize {
     match OWN.get() {
         NONE_YET => borrow_stripe(),
         own => own,

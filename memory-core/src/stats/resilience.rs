@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use super::Counter;
+use super::{Calls, Counter};
+use crate::sync::lock;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident)*) => {
@@ -71,6 +72,8 @@ pub(crate) struct Ledger(Arc<Account>);
 struct Account {
     name: Box<str>,
     counters: Counters,
+    /// Calls that are counted elsewhere: their first attempts.
+    calls: Mutex<Vec<Arc<Calls>>>,
 }
 
 static LEDGERS: Mutex<BTreeMap<String, Ledger>> = Mutex::new(BTreeMap::new());
@@ -83,7 +86,24 @@ impl Ledger {
     }
 
     fn empty(name: &str) -> Self {
-        Self(Arc::new(Account { name: name.into(), counters: Counters::default() }))
+        Self(Arc::new(Account { name: name.into(), counters: Counters::default(), calls: Mutex::default() }))
+    }
+
+    /// Counts these calls as well, each as a first attempt.
+    pub(crate) fn include(&self, calls: &Arc<Calls>) {
+        lock(&self.0.calls).push(Arc::clone(calls));
+    }
+
+    /// Tells the log of an event that is counted already.
+    #[inline]
+    pub(crate) fn trace(&self, event: Event) {
+        event.trace(&self.0.name);
+    }
+
+    fn snapshot(&self) -> FmResilienceStats {
+        let mut stats = self.0.counters.snapshot();
+        stats.attempts += lock(&self.0.calls).iter().map(|calls| calls.total()).sum::<u64>();
+        stats
     }
 
     /// Counts an event and tells the log.
@@ -114,6 +134,7 @@ impl Event {
     }
 
     /// Never the error itself: it may carry what must not be logged.
+    #[inline]
     pub(crate) fn trace(self, function: &str) {
         match self {
             Self::Attempt(attempt) => {
@@ -142,7 +163,7 @@ fn millis(length: Duration) -> u64 {
 /// The counters of all functions that have a policy.
 pub(super) fn snapshot() -> BTreeMap<String, FmResilienceStats> {
     let ledgers = LEDGERS.lock().unwrap_or_else(PoisonError::into_inner);
-    ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.0.counters.snapshot())).collect()
+    ledgers.iter().map(|(name, ledger)| (name.clone(), ledger.snapshot())).collect()
 }
 
 impl fmt::Debug for Ledger {

@@ -35,6 +35,29 @@ const KNOWN: [Known; 9] = [
 ];
 const BOUNDS_AND_MULTIPLIER: &[&str] = &["multiplier", "min", "max"];
 
+/// What says the same whenever it is evaluated, where its arguments are literals.
+const CONSTANT: &[&str] = &[
+    "stop_after_retries",
+    "stop_never",
+    "no_wait",
+    "fixed",
+    "exponential_backoff",
+    "incrementing",
+    "random_between",
+    "full_jitter",
+    "decorrelated_jitter",
+    "chain",
+    "multiplier",
+    "min",
+    "max",
+    "exp_base",
+    "jitter",
+    "Jitter",
+    "None",
+    "Full",
+    "Decorrelated",
+];
+
 /// Blocks of one sort, and how each can be written.
 pub(crate) type Calls = [(&'static str, &'static str)];
 
@@ -65,6 +88,17 @@ pub(crate) fn with_keywords(mut expr: Expr) -> syn::Result<Expr> {
     let mut keywords = Keywords { error: None };
     keywords.visit_expr_mut(&mut expr);
     keywords.error.map_or(Ok(expr), Err)
+}
+
+/// Whether expressions are made of constant blocks and literals alone.
+pub(crate) fn are_constant(krate: &syn::Path, expressions: TokenStream) -> bool {
+    expressions.into_iter().all(|token| match token {
+        TokenTree::Ident(name) => {
+            CONSTANT.iter().any(|known| name == known) || krate.segments.iter().any(|segment| segment.ident == name)
+        }
+        TokenTree::Group(group) => are_constant(krate, group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => true,
+    })
 }
 
 /// Refuses a block of this sort that is named but not called: `no_wait` instead of `no_wait()`. What may be an argument of

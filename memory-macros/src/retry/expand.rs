@@ -23,14 +23,14 @@ use super::{
 // Output:
 //     async fn f(a: A, b: &mut B) -> Result<T, E> {
 //         static RETRIED: LazyLock<Site> = ..;    // the budget, the counters
-//         let mut attempts = Plan::new(STOP, WAIT).of(&RETRIED).begin();
+//         let mut attempts = RETRIED.begin();     // Plan::new(STOP, WAIT).of(&RETRIED).begin(), where it is not made of constants
 //         loop {
 //             let wait = {                        // a scope: nothing of the attempt lives on during the wait
 //                 let fresh0 = owned(Copies(&a).duplicate());
-//                 let attempt = async { let a = fresh0; let b = &mut *b; BODY };
+//                 let attempt = pin!(async { let a = fresh0; let b = &mut *b; BODY });
 //                 let (outcome, back) = outcome(attempts.run(attempt).await);
 //                 let again = asks(&outcome, predicate);
-//                 match attempts.next(again, || hint) {    // how long the error asks to wait
+//                 match attempts.next(again, || hint, || plan) {    // how long the error asks to wait; what to go by
 //                     Next::Done => break back(outcome),
 //                     Next::Exhausted => break back(outcome),
 //                     Next::After(wait) => {
@@ -118,18 +118,18 @@ impl Expansion<'_> {
     /// The loop, as the statements of a block.
     fn retried(&self) -> TokenStream {
         let Names { private, attempts, outcome, back, again, wait, .. } = self.names;
-        let (plan, fresh, attempt) = (self.plan(), self.fresh_arguments(), self.attempt());
+        let ((begun, late), fresh, attempt) = (self.begun(), self.fresh_arguments(), self.attempt());
         let (judgement, exhausted, hook, pause) = (self.judgement(), self.exhausted(), self.hook(), self.pause());
         let (site, delay) = (self.site(), self.delay());
         quote! {
             #site
-            let mut #attempts = #plan;
+            let mut #attempts = #begun;
             loop {
                 let #wait = {
                     #fresh
                     #attempt
                     let #again = #judgement;
-                    match #attempts.next(#again, || #delay) {
+                    match #attempts.next(#again, || #delay, || #late) {
                         #private::Next::Done => break #back(#outcome),
                         #private::Next::Exhausted => #exhausted,
                         #private::Next::After(#wait) => {
@@ -140,6 +140,17 @@ impl Expansion<'_> {
                 };
                 #pause
             }
+        }
+    }
+
+    /// How the call begins, and the plan that it gets when its first attempt has failed. What is no constant is evaluated once,
+    /// when the call begins.
+    fn begun(&self) -> (TokenStream, TokenStream) {
+        let (private, plan, site) = (&self.names.private, self.plan(), Ident::new("RETRIED", Span::mixed_site()));
+        if self.config.is_constant() {
+            (quote!(#site.begin()), quote!(#private::std::option::Option::Some(#plan)))
+        } else {
+            (quote!(#plan.begin()), quote!(#private::std::option::Option::None))
         }
     }
 
@@ -154,7 +165,6 @@ impl Expansion<'_> {
             #private::Plan::new(#stop, #wait).of(&#site)
                 #(.jitter(#jitter))* #(.seed(#seed))* #(.deadline(#deadline))* #(.attempt_timeout(#timeout))*
                 #(.max_delay(#max_delay))* #(.budget(#budget))*
-                .begin()
         }
     }
 
@@ -285,7 +295,9 @@ impl Expansion<'_> {
             }
             Kind::Boxed | Kind::Future => quote!((|| { #bindings #(#body)* })()),
         };
-        (quote!(#[allow(clippy::redundant_closure_call)] let #attempt = #start;), self.awaited())
+        let private = &self.names.private;
+        let pinned = quote!(#private::std::pin::pin!(#start));
+        (quote!(#[allow(clippy::redundant_closure_call)] let #attempt = #pinned;), self.awaited())
     }
 
     /// What the future resolves to that the function makes; nothing else would tell the type of its error.

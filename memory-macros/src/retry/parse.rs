@@ -1,7 +1,7 @@
 //! The arguments of both attributes, checked one by one and brought to one form.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ItemFn, Lit, LitBool, LitInt, LitStr, Path, parse_quote, spanned::Spanned};
 
 use super::{
@@ -49,6 +49,17 @@ pub(crate) struct Config {
     pub(crate) jitter: Option<TokenStream>,
     /// Absent, or where it is written and what it says at run time.
     pub(crate) reraise: Option<(Span, Expr)>,
+}
+
+impl Config {
+    /// Whether the plan is the same for every call, and nothing in it asks when a call began.
+    pub(crate) fn is_constant(&self) -> bool {
+        let Self { stop, wait, jitter, seed, max_delay, .. } = self;
+        let is_timed = self.attempt_timeout.is_some() || self.deadline.is_some() || self.reraise.is_some();
+        !is_timed
+            && self.budget.is_none()
+            && blocks::are_constant(&self.krate, quote!(#stop #wait #jitter #seed #max_delay))
+    }
 }
 
 /// The valid part of the arguments, and what is wrong with the rest.
@@ -172,7 +183,7 @@ fn jitter(opt: &Opt, krate: &Path) -> syn::Result<TokenStream> {
         }
     };
     let variant = syn::Ident::new(variant, name.span());
-    Ok(quote::quote!(#krate::Jitter::#variant))
+    Ok(quote!(#krate::Jitter::#variant))
 }
 
 fn is_true(value: &Expr) -> bool {
@@ -191,5 +202,5 @@ fn spanned(options: &mut Options, name: &str, example: &str) -> Option<(Span, Ex
 }
 
 fn quote_at(expr: &Expr) -> TokenStream {
-    quote::quote!(#expr)
+    quote!(#expr)
 }

@@ -225,14 +225,14 @@ where
         let lead = &first.run.lead;
         let flights = &job.cache.core().flights;
         let edges = others.iter().map(|other| flights.link(other.run.lead.id(), lead.id())).collect();
-        Some(Self { surroundings: job.surroundings(lead), job, _edges: edges })
+        Some(Self { surroundings: Job::<S, X, H>::surroundings(lead, Context::current()), job, _edges: edges })
     }
 
     async fn run<F: Future>(self, body: F) -> Result<F::Output, Ended<S::Return>> {
         self.job.counters().runs.add_one();
         let mut body = pin!(self.surroundings.scope(body));
         let body = poll_fn(|task| self.job.counting_panics(|| body.as_mut().poll(task)));
-        self.job.within_limit(body).await
+        self.job.within_limit(self.job.hard_limit(), body).await
     }
 }
 

@@ -13,13 +13,12 @@ use std::{
 
 use axum::{http::Request, response::Response};
 use pin_project_lite::pin_project;
-use tokio::task::futures::TaskLocalFuture;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use self::asked::Asked;
 pub(super) use self::directives::directives;
-use crate::cache::{Context, Exchange};
+use crate::cache::{Context, Exchange, Surrounded};
 
 /// HTTP caching for the memorized handlers of a router, from what their caches know anyway.
 ///
@@ -155,7 +154,7 @@ pin_project! {
     /// As cancel safe as the handler: the run of a memorized one goes on without its client.
     pub struct FmCacheHeadersFuture<F> {
         #[pin]
-        response: TaskLocalFuture<Context, F>,
+        response: Surrounded<F>,
         asked: Option<Asked>,
     }
 }
