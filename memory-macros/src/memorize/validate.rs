@@ -227,6 +227,9 @@ impl Config {
                 format!("`{name}` is only part of its argument: say what identifies the call with `key = ..`"),
             ));
         }
+        if self.batch.as_ref().is_some_and(|batch| batch.at == at) {
+            return Err(in_the_keys(name));
+        }
         if self.skip.contains(&at) {
             return Err(twice());
         }
@@ -259,11 +262,8 @@ impl Config {
                 "a batch fails as a whole, so that no error belongs to an id: remove `cache_err`",
             ));
         }
-        if self.skip.contains(&batch.at) || params.list[batch.at].is_state {
-            options.report(syn::Error::new(
-                batch.name.span(),
-                format!("`{0}` is what tells the entries of this batch apart: it has to be in their keys", batch.name),
-            ));
+        if params.list[batch.at].is_state {
+            options.report(in_the_keys(&batch.name));
         }
     }
 
@@ -485,6 +485,11 @@ fn skipped(opt: &Opt) -> syn::Result<Vec<Ident>> {
         return Err(example());
     }
     Ok(names.into_iter().collect())
+}
+
+/// Refuses to leave the ids of a batch out of the keys.
+fn in_the_keys(ids: &Ident) -> syn::Error {
+    syn::Error::new(ids.span(), format!("`{ids}` is what tells the entries of this batch apart: it has to be in their keys"))
 }
 
 fn unknown(name: &Ident, params: &Params) -> syn::Error {
