@@ -37,8 +37,8 @@ use std::{
     },
 };
 
-pub(crate) use batch::{Batch, Element, EntriesOf};
 pub use batch::Many;
+pub(crate) use batch::{Batch, Element, EntriesOf};
 pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
 pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, RemoveMany, Set, SetMany};

@@ -30,14 +30,14 @@ const AROUND: [&str; 8] = ["Box", "Arc", "Cow", "Json", "Form", "Path", "Query",
 
 /// Well-known types that are no list of ids.
 const NO_LIST: [&str; 21] = [
-    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "bool", "char",
-    "str", "String", "Option", "HashMap", "BTreeMap",
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "bool",
+    "char", "str", "String", "Option", "HashMap", "BTreeMap",
 ];
 
 /// Well-known types that are no map.
 const NO_MAP: [&str; 22] = [
-    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "bool", "char",
-    "String", "Option", "Vec", "VecDeque", "HashSet", "BTreeSet",
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64", "bool",
+    "char", "String", "Option", "Vec", "VecDeque", "HashSet", "BTreeSet",
 ];
 
 impl Batch {
@@ -86,7 +86,14 @@ impl Batch {
         let name = &self.name;
         let pat: Pat = parse_quote_spanned!(name.span()=> #name);
         let ids = &mut list[self.at];
-        *ids = Param { ident: ids.ident.clone(), pat, ty: id.clone(), names: vec![name.clone()], is_state: false, pass: Pass::Move };
+        *ids = Param {
+            ident: ids.ident.clone(),
+            pat,
+            ty: id.clone(),
+            names: vec![name.clone()],
+            is_state: false,
+            pass: Pass::Move,
+        };
         (function, Params { receiver: params.receiver.clone(), list })
     }
 }
@@ -94,7 +101,8 @@ impl Batch {
 fn unknown(name: &Ident, params: &Params) -> syn::Error {
     let names: Vec<String> =
         params.list.iter().flat_map(|param| &param.names).map(|name| format!("`{name}`")).collect();
-    let arguments = if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
+    let arguments =
+        if names.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", names.join(", ")) };
     syn::Error::new(name.span(), format!("this function has no argument `{name}` to take ids from; {arguments}"))
 }
 

@@ -489,7 +489,10 @@ fn skipped(opt: &Opt) -> syn::Result<Vec<Ident>> {
 
 /// Refuses to leave the ids of a batch out of the keys.
 fn in_the_keys(ids: &Ident) -> syn::Error {
-    syn::Error::new(ids.span(), format!("`{ids}` is what tells the entries of this batch apart: it has to be in their keys"))
+    syn::Error::new(
+        ids.span(),
+        format!("`{ids}` is what tells the entries of this batch apart: it has to be in their keys"),
+    )
 }
 
 fn unknown(name: &Ident, params: &Params) -> syn::Error {

@@ -20,11 +20,11 @@ use tokio::{
 use tracing::Instrument;
 
 pub use self::entries::Many;
-pub(crate) use self::{entries::EntriesOf, gather::Gathering};
 use self::{
     entries::Entries,
     round::{Done, Round},
 };
+pub(crate) use self::{entries::EntriesOf, gather::Gathering};
 use super::{
     Context, Job,
     engine::Turn,

@@ -43,8 +43,7 @@ impl Expansion<'_> {
     }
 
     pub(super) fn muted_beside(&self, name: &Ident) -> TokenStream {
-        let all: Vec<Companion> =
-            self.all_of_named_cache().into_iter().map(|companion| self.mute(companion)).collect();
+        let all: Vec<Companion> = self.all_of_named_cache().into_iter().map(|companion| self.mute(companion)).collect();
         let ty = self.companion_type(name, true);
         let companions = self.beside(name, &all, |companion| Some(self.write(companion, &companion.name_ident())));
         quote!(#ty #companions)

@@ -226,7 +226,9 @@ impl Expansion<'_> {
             }
             Tags::Returned(closure) => {
                 let span = site_at(syn::spanned::Spanned::span(closure));
-                self.of_value(&quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));))
+                self.of_value(
+                    &quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));),
+                )
             }
         }
     }
