@@ -155,7 +155,8 @@ pub(super) async fn together<F: Future>(
     let mut requests: Vec<BoxFuture<'static, ()>> = Vec::new();
     poll_fn(|task| {
         loop {
-            if calls.iter_mut().fold(true, |all, call| call.is_over(task) && all) {
+            calls.iter_mut().for_each(|call| call.poll(task));
+            if calls.iter().all(Side::is_over) {
                 return Poll::Ready(());
             }
             requests.extend(gathering.into_iter().flat_map(Gathering::requests));
@@ -177,12 +178,15 @@ enum Side<F: Future> {
 }
 
 impl<F: Future> Side<F> {
-    fn is_over(&mut self, task: &mut Context<'_>) -> bool {
+    fn poll(&mut self, task: &mut Context<'_>) {
         if let Self::Under(call) = self
             && let Poll::Ready(output) = call.as_mut().poll(task)
         {
             *self = Self::Over(output);
         }
+    }
+
+    fn is_over(&self) -> bool {
         matches!(self, Self::Over(_))
     }
 

@@ -136,9 +136,10 @@ where
     where
         D: Future<Output = (Done<I, S, X, H>, T)>,
     {
-        let Some((deadline, calls)) = self.soft_deadline() else {
+        let Some(deadline) = self.soft_deadline() else {
             return self.answer(tools, renew_here, lead).await.map(Some);
         };
+        let calls = self.absent.iter().map(|element| (element.id.clone(), element.job.clone())).collect();
         let mut answering = Box::pin(self.answer(tools, renew_here, lead));
         if let Ok(answered) = timeout_at(deadline, &mut answering).await {
             return answered.map(Some);
@@ -148,13 +149,10 @@ where
         stale.into_iter().try_for_each(|(id, one)| self.take(id, one)).map(|()| None)
     }
 
-    /// When this batch takes stale values rather than to wait on, and the calls that it then takes them for.
-    fn soft_deadline(&self) -> Option<(Instant, Vec<(I, Job<S, X, H>)>)> {
-        let deadline = self.absent.first()?.job.soft_deadline()?;
-        if !self.past.is_empty() || self.absent.iter().any(|element| element.refresh) {
-            return None;
-        }
-        Some((deadline, self.absent.iter().map(|element| (element.id.clone(), element.job.clone())).collect()))
+    /// When this batch takes stale values rather than to wait on; `None`: never.
+    fn soft_deadline(&self) -> Option<Instant> {
+        let wants_the_body = !self.past.is_empty() || self.absent.iter().any(|element| element.refresh);
+        self.absent.first().filter(|_| !wants_the_body)?.job.soft_deadline()
     }
 
     /// Waits for the runs under way and leads the others, in as many rounds as it takes: whoever has led runs of others may hand

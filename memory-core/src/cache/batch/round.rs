@@ -113,7 +113,7 @@ where
         };
         let conclusions = match apart::<R, _, _, _, _>(runs, &past, returned, &mut done) {
             Ok(mut ones) => {
-                for (running, one) in &mut ones {
+                for Made { running, one } in &mut ones {
                     let shape = running.element.job.shape;
                     poll_fn(|task| shape.poll_whole(one, task)).await;
                 }
@@ -236,14 +236,19 @@ where
     }
 }
 
+/// An id whose run has made something of it.
+struct Made<I, S: Outcome, X, H> {
+    running: Running<I, S, X, H>,
+    one: S::Return,
+}
+
 /// What the body returned for each id that has a run; what is past the cache is done with.
-#[allow(clippy::type_complexity, reason = "pairs, or a failure")]
 fn apart<R, I, S, X, H>(
     runs: Vec<Running<I, S, X, H>>,
     past: &[I],
     returned: Result<R, Ended<S::Return>>,
     done: &mut Done<I, S, X, H>,
-) -> Result<Vec<(Running<I, S, X, H>, S::Return)>, Failed<I, S, X, H>>
+) -> Result<Vec<Made<I, S, X, H>>, Failed<I, S, X, H>>
 where
     R: Many<One = S::Return, Entries: EntriesOf<I>>,
     I: Clone,
@@ -258,7 +263,7 @@ where
     done.answers.extend(past.iter().map(|id| (id.clone(), one(id))));
     let ones = runs.into_iter().map(|running| {
         let one = one(&running.element.id);
-        (running, one)
+        Made { running, one }
     });
     Ok(ones.collect())
 }
@@ -266,7 +271,7 @@ where
 type Conclusions<I, S, X, H> = Vec<(Element<I, S, X, H>, Conclusion<S>)>;
 
 fn conclude<I, S, X, H>(
-    ones: Vec<(Running<I, S, X, H>, S::Return)>,
+    ones: Vec<Made<I, S, X, H>>,
     judge: &mut impl FnMut(&I, &S::Return) -> Verdict,
 ) -> Conclusions<I, S, X, H>
 where
@@ -274,7 +279,7 @@ where
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
-    let conclusions = ones.into_iter().map(|(Running { element, run }, one)| {
+    let conclusions = ones.into_iter().map(|Made { running: Running { element, run }, one }| {
         let conclusion = element.job.conclude(run, one, |one| judge(&element.id, one));
         (element, conclusion)
     });
