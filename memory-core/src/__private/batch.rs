@@ -138,11 +138,7 @@ pub fn calls<R: Many<One = P::Return>, P: Plan>(plan: P, cache: Option<&FmCache>
     Calls { plan, cache, soft: None, hard: None, returns: PhantomData }
 }
 
-impl<R, P> Calls<'_, R, P>
-where
-    R: Many<One = P::Return>,
-    P: Plan,
-{
+impl<R, P> Calls<'_, R, P> {
     /// See [`Call::within`].
     #[must_use]
     pub fn within(mut self, soft: Option<Result<Duration, FmError>>, hard: Option<Result<Duration, FmError>>) -> Self {
@@ -158,7 +154,8 @@ where
     ) -> Asked<R, I, P::Shape, P::Face, P::Share>
     where
         I: Clone,
-        R::Entries: EntriesOf<I>,
+        R: Many<One = P::Return, Entries: EntriesOf<I>>,
+        P: Plan,
     {
         let Self { plan, cache, soft, hard, .. } = self;
         let mut batch = Batch::new();

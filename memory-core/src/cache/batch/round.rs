@@ -242,13 +242,16 @@ struct Made<I, S: Outcome, X, H> {
     one: S::Return,
 }
 
+/// What a body comes to: something for each id, or one failure for all.
+type Apart<I, S, X, H> = Result<Vec<Made<I, S, X, H>>, Failed<I, S, X, H>>;
+
 /// What the body returned for each id that has a run; what is past the cache is done with.
 fn apart<R, I, S, X, H>(
     runs: Vec<Running<I, S, X, H>>,
     past: &[I],
     returned: Result<R, Ended<S::Return>>,
     done: &mut Done<I, S, X, H>,
-) -> Result<Vec<Made<I, S, X, H>>, Failed<I, S, X, H>>
+) -> Apart<I, S, X, H>
 where
     R: Many<One = S::Return, Entries: EntriesOf<I>>,
     I: Clone,

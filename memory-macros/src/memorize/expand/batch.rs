@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Ident;
+use syn::{Ident, spanned::Spanned};
 
 use super::{
     Expansion, Flavor, Host, Param, companions::Companion, given::Given, mentioned_names, mentions_param, run::Cache,
@@ -30,12 +30,16 @@ impl Expansion<'_> {
         let Cache { before, value } = cache;
         let engine = if self.in_place { quote!(batch_in_place) } else { quote!(batch_detached) };
         let list = quote_spanned!(ids_span=> #private::Ids::ids(#ids));
+        // What is returned has to fit all three: where it does not, that is said once, at its type.
+        let at_returned = site_at(returned.span());
+        let calls = quote_spanned!(at_returned=> #private::calls::<#returned, _>);
+        let (engine, of) = (quote_spanned!(at_returned=> #private::#engine), quote_spanned!(at_returned=> of));
         quote_spanned! {site()=>
             #locals
             #proofs
             #before
-            match #private::#engine(
-                #private::calls::<#returned, _>(#plan, #value)#limits.of(#list, |__fm_id: &#id| {
+            match #engine(
+                #calls(#plan, #value)#limits.#of(#list, |__fm_id: &#id| {
                     #key
                     let __fm_refresh: #private::std::primitive::bool = #refresh;
                     (__fm_words, __fm_refresh)
@@ -207,7 +211,7 @@ impl Expansion<'_> {
         match &self.many {
             None => quote_spanned!(site()=> #private::some(#said)),
             Some(many) => {
-                quote_spanned!(site()=> <#many as #private::Many>::seen(__fm_returned).map(|__fm_returned| #said))
+                quote_spanned!(site_at(many.span())=> <#many as #private::Many>::seen(__fm_returned).map(|__fm_returned| #said))
             }
         }
     }
@@ -216,7 +220,7 @@ impl Expansion<'_> {
     pub(super) fn shown(&self) -> TokenStream {
         let private = &self.private;
         let Some(many) = &self.many else { return self.returned.to_token_stream() };
-        let value = quote_spanned!(site()=> <#many as #private::Many>::Value);
+        let value = quote_spanned!(site_at(many.span())=> <#many as #private::Many>::Value);
         if self.remembers_none() { quote_spanned!(site()=> #private::std::option::Option<#value>) } else { value }
     }
 
@@ -228,7 +232,10 @@ impl Expansion<'_> {
     pub(super) fn peek(&self, usual: Ident) -> (Ident, Option<TokenStream>) {
         match &self.many {
             None => (usual, None),
-            Some(many) => (Ident::new("peek_one", site()), Some(quote!(::<#many, _, _>))),
+            Some(many) => (
+                Ident::new("peek_one", site_at(many.span())),
+                Some(quote_spanned!(site_at(many.span())=> ::<#many, _, _>)),
+            ),
         }
     }
 
@@ -245,9 +252,11 @@ impl Expansion<'_> {
         match &self.many {
             None => quote_spanned!(site()=> __fm_value),
             Some(many) if self.remembers_none() => {
-                quote_spanned!(site()=> <#many as #private::Many>::one(__fm_value))
+                quote_spanned!(site_at(many.span())=> <#many as #private::Many>::one(__fm_value))
             }
-            Some(many) => quote_spanned!(site()=> <#many as #private::Many>::one(#private::some(__fm_value))),
+            Some(many) => {
+                quote_spanned!(site_at(many.span())=> <#many as #private::Many>::one(#private::some(__fm_value)))
+            }
         }
     }
 
