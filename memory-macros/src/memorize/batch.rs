@@ -1,7 +1,7 @@
 //! `batch = ids`: a function of many ids, memorized as if it took one.
 
 use proc_macro2::Span;
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::{FnArg, Ident, Pat, Path, ReceiverKind, Type, parse_quote_spanned, spanned::Spanned};
 
 use super::{
@@ -63,8 +63,10 @@ impl Batch {
                 "a batch may run its body more than once, which takes `self` by reference: write `&self`",
             );
         }
-        let id = id(&param.ty, krate)?;
-        Ok(Self { name, at, id, one: one(&function.returned(), krate)? })
+        let (id, returned) = (id(&param.ty, krate)?, function.returned());
+        let one = one(&returned, krate)?;
+        check_keys(&id, map(&returned))?;
+        Ok(Self { name, at, id, one })
     }
 
     /// The function of one id, for what is about one entry: its key, its value, its companions.
@@ -140,9 +142,29 @@ fn listed(ty: &Type) -> Listed<'_> {
     }
 }
 
+/// What is inside of what a function returns.
+fn map(returned: &Type) -> &Type {
+    ["Result", "Json"].iter().fold(bare(returned), |ty, name| argument_of(ty, name).map_or(ty, bare))
+}
+
+/// Refuses a map whose keys are not the ids, where both have well-known types; else the compiler finds out.
+fn check_keys(id: &Type, map: &Type) -> syn::Result<()> {
+    let Some(key) = ["HashMap", "BTreeMap"].iter().find_map(|name| argument_of(map, name)) else { return Ok(()) };
+    let (Some(key_name), Some(id_name)) = (name_of(key), name_of(id)) else { return Ok(()) };
+    let both_are_known = is_one_of(key, &NO_LIST) && is_one_of(id, &NO_LIST);
+    if !both_are_known || key_name == id_name {
+        return Ok(());
+    }
+    let (ids, keys) = (id.to_token_stream(), key.to_token_stream());
+    Err(syn::Error::new(
+        key.span(),
+        format!("the ids of this batch are `{ids}`, but the keys of what it returns are `{keys}`"),
+    ))
+}
+
 /// What the function of one id would return.
 fn one(returned: &Type, krate: &Path) -> syn::Result<Type> {
-    let map = ["Result", "Json"].iter().fold(bare(returned), |ty, name| argument_of(ty, name).map_or(ty, bare));
+    let map = map(returned);
     let can_be_map = matches!(map, Type::Path(_)) && !is_one_of(map, &NO_MAP);
     if !can_be_map {
         return Err(syn::Error::new(
@@ -155,6 +177,12 @@ fn one(returned: &Type, krate: &Path) -> syn::Result<Type> {
 }
 
 fn is_one_of(ty: &Type, names: &[&str]) -> bool {
-    let Type::Path(path) = bare(ty) else { return false };
-    path.path.segments.last().is_some_and(|last| names.iter().any(|name| last.ident == name))
+    name_of(ty).is_some_and(|ident| names.iter().any(|name| ident == name))
+}
+
+fn name_of(ty: &Type) -> Option<&Ident> {
+    match bare(ty) {
+        Type::Path(path) => path.path.segments.last().map(|last| &last.ident),
+        _ => None,
+    }
 }
