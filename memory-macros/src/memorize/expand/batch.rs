@@ -280,7 +280,8 @@ impl Expansion<'_> {
             body: quote_spanned! {site()=>
                 #before
                 #values
-                #private::invalidate_many(#value, #private::std::iter::IntoIterator::into_iter(#ids).map(|#ids: #id| #key))
+                let __fm_ids = #private::std::iter::IntoIterator::into_iter(#ids);
+                #private::invalidate_many(#value, #private::std::iter::Iterator::map(__fm_ids, |#ids: #id| #key))
             },
         })
     }
