@@ -159,7 +159,7 @@ pub use __private::FmKey;
 pub use backend::{FmMemoryBackend, FmMemoryBackendBuilder, FmMemoryEngine};
 pub use cache::{
     ClearMany, Compute, FmCache, FmCacheBuilder, FmCacheManager, FmCall, FmOutcome, FmTier, Get, GetMany,
-    InvalidateTag, Put, Remove, Set, SetMany,
+    InvalidateTag, Put, Remove, RemoveMany, Set, SetMany,
 };
 #[cfg(feature = "axum")]
 pub use cache::{FmCacheLayer, FmCacheService};

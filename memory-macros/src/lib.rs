@@ -130,6 +130,7 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `namespace = "reports"` | a group for `clear_namespace` |
 /// | `key = EXPR` | replaces all arguments in the key: any `Serialize` expression over them, such as `key = (id, lang)` |
 /// | `skip(a, b, self)` | arguments that are not in the key |
+/// | `batch = ids` | the ids of a list have an entry each, and the body runs for the absent ones only: see [below](#batches) |
 /// | `cache_if = \|v\| EXPR` | stores only when it says so; takes the whole returned value by reference |
 /// | `cache_none`, `cache_err` | store `None`, `Err` too; `cache_none = 5` with an expiry of its own |
 /// | `memory_only` | the value need only be `Clone + Send + Sync + 'static`, and never leaves the process |
@@ -187,6 +188,25 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// `on(&cache)` names the cache of `invalidate`, `peek`, `put` and `key`; where `expire` or `cache_if` mention an argument
 /// that is not in the key, there is no `put`.
 ///
+/// # Batches
+///
+/// With `batch = ids` a function takes a list of ids (`Vec`, `&[_]`, `HashSet`, `BTreeSet` and the like) and returns a map from
+/// ids to values (`HashMap`, `BTreeMap`), perhaps in a `Result` or in axum's `Json`. Every id has an entry of its own; the other
+/// arguments are part of its key. The body is called with the ids that nobody has, each once, in the order of the call, and not
+/// at all where there are none. Ids for which another call runs already are waited for. Redis is asked for all of them in one
+/// `MGET`, and given what is new in one pipeline.
+///
+/// Ids that do not come back count as `None`: they are asked for again, or, with `cache_none`, remembered as absent. The body
+/// fails as a whole: every caller that waits for one of its ids has the error, and where old values stand in for errors
+/// (`stale_if_error`) they have to for each of its ids, or the call that ran it fails.
+///
+/// In `tags` and `refresh_if` the name of the list is one id; `expire`, `tags` and `cache_if` take the value of one id. So do the
+/// companions: `users::peek(7)` is the value, `users::put(7, user)` takes it (with `cache_none` both speak of an `Option`), and
+/// `users::invalidate_many([7, 9])` counts what was there.
+///
+/// The body may run more than once in a call, when it takes over ids whose run was given up. Therefore its other arguments are
+/// `Clone` or references.
+///
 /// # How it runs
 ///
 /// Arguments that are owned, or can be (`&T` through `ToOwned`, `Option<&T>`, `Cow<'_, T>`; copied on a miss only): the body
@@ -215,6 +235,25 @@ pub fn fm_lru(args: TokenStream, item: TokenStream) -> TokenStream {
 /// assert_eq!(get_user(42).await?, "user 42");
 /// assert!(get_user::peek(42).await?.is_some());
 /// assert!(get_user::invalidate(42).await?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A batch:
+///
+/// ```
+/// # use std::collections::HashMap;
+/// # use memory_core::memorize;
+/// #[memorize(expire = 60, batch = ids)]
+/// async fn users(ids: Vec<u64>) -> Result<HashMap<u64, String>, std::io::Error> {
+///     Ok(ids.into_iter().map(|id| (id, format!("user {id}"))).collect())
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(users(vec![1, 2]).await?.len(), 2);
+/// assert_eq!(users(vec![2, 3]).await?[&3], "user 3"); // asks for 3 only
+/// assert_eq!(users::invalidate_many([1, 2, 4]).await?, 2);
 /// # Ok(())
 /// # }
 /// ```

@@ -4,6 +4,7 @@
 mod support;
 
 mod arguments;
+mod batch;
 mod companions;
 mod context;
 mod failures;

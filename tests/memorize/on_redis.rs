@@ -1,6 +1,7 @@
 //! The same promises over a real redis-server.
 
 use std::{
+    collections::HashMap,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -264,4 +265,75 @@ async fn many_callers_over_redis_are_one_run_and_a_dead_redis_costs_no_call() {
     cache.scope(async { number::put(2, 1).await }).await.unwrap();
     let refused = cache.scope(async { number::invalidate(2).strict().await }).await.unwrap_err();
     assert!(refused.is_backend(), "{refused}");
+}
+
+#[memorize(expire = 60, batch = ids, cache_none, skip(runs))]
+async fn squares(ids: Vec<u32>, runs: Runs) -> Result<HashMap<u32, u64>, String> {
+    runs.begin();
+    // Odd numbers do not come back.
+    Ok(ids.into_iter().filter(|id| id % 2 == 0).map(|id| (id, u64::from(id).pow(2))).collect())
+}
+
+/// Nothing of it is stored; the script that stores would count as reads, too.
+#[memorize(expire = 0, batch = ids)]
+async fn unstored(ids: Vec<u32>) -> HashMap<u32, u32> {
+    ids.into_iter().map(|id| (id, id)).collect()
+}
+
+/// How often the server has read from its sockets.
+fn reads(server: &RedisServer) -> u64 {
+    let statistics: String = server.run(&[b"INFO", b"stats"]);
+    let count = statistics.lines().find_map(|line| line.strip_prefix("total_reads_processed:"));
+    count.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_batch_is_one_mget_and_one_pipeline() {
+    let server = RedisServer::start();
+    let runs = Runs::default();
+    let (here, there) = (process(&server).await, process(&server).await);
+    let call = |cache: &FmCache, ids: std::ops::Range<u32>| cache.scope(squares(ids.collect(), runs.clone()));
+    // The scripts are known from here on.
+    call(&here, 1_000..1_002).await.unwrap();
+    here.settle().await;
+    runs.take();
+
+    let mgets = server.calls("mget");
+    assert_eq!(here.scope(unstored((0..100).collect())).await.len(), 100);
+    assert_eq!(server.calls("mget") - mgets, 1);
+
+    let (scripts, read) = (server.calls("evalsha"), reads(&server));
+    assert_eq!(call(&here, 0..100).await.unwrap().len(), 50);
+    here.settle().await;
+    assert_eq!(server.calls("evalsha") - scripts, 100);
+    let read = reads(&server) - read;
+    println!("{read} reads for 100 entries asked for and stored");
+    assert!(read < 30, "{read} reads: 100 entries were not stored in one round trip");
+
+    let scripts = server.calls("evalsha");
+    assert_eq!(call(&there, 50..150).await.unwrap()[&98], 98 * 98);
+    there.settle().await;
+    assert_eq!((server.calls("evalsha") - scripts, runs.take()), (50, 2), "what another process has stored is found");
+    let (mgets, scripts) = (server.calls("mget"), server.calls("evalsha"));
+    assert_eq!(call(&here, 0..150).await.unwrap().len(), 75);
+    assert_eq!((server.calls("mget") - mgets, server.calls("evalsha") - scripts, runs.take()), (1, 0, 0));
+
+    let read = reads(&server);
+    assert_eq!(here.scope(async { squares::invalidate_many(0..100).await }).await.unwrap(), 100);
+    let read = reads(&server) - read;
+    assert!(read < 30, "{read} reads: 100 entries were not removed together");
+    assert_eq!(there.scope(squares::peek(2)).await.unwrap(), None);
+    assert_eq!(there.scope(squares::peek(101)).await.unwrap(), Some(None));
+}
+
+#[tokio::test]
+async fn a_batch_without_redis_is_what_its_body_says() {
+    let mut server = RedisServer::start();
+    let runs = Runs::default();
+    let here = process(&server).await;
+    here.scope(squares(vec![2, 4], runs.clone())).await.unwrap();
+    server.kill();
+    assert_eq!(here.scope(squares(vec![2, 4, 6], runs.clone())).await.unwrap().len(), 3);
+    assert_eq!(here.scope(async { squares::invalidate_many([2, 4]).await }).await.unwrap(), 0, "held, and queued");
+    assert!(here.scope(async { squares::invalidate_many([2]).strict().await }).await.unwrap_err().is_backend());
 }

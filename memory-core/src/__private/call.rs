@@ -84,7 +84,7 @@ where
 
     /// The answer from memory.
     #[inline(always)]
-    fn hit(&self) -> Hit<S::Return> {
+    pub(super) fn hit(&self) -> Hit<S::Return> {
         if self.refresh {
             return Hit::Nothing;
         }
@@ -128,7 +128,7 @@ where
     }
 
     /// The job of a call that missed; `None`: the call can't be cached.
-    fn job(&self) -> Option<Job<S, X, H>> {
+    pub(super) fn job(&self) -> Option<Job<S, X, H>> {
         let cache = self.with_cache(Clone::clone);
         if let Some(failure) = self.key.failure()
             && cache.core().told.first(Topic::Key, self.key.as_key().number().into())
@@ -146,7 +146,8 @@ where
         let limits = self.limits.or(cache.core().defaults.limits);
         let (key, ours) = (self.key.to_key(), self.ours);
         let exchange = self.exchange.clone();
-        Some(Job { cache, key, shape: self.shape, face: self.face, share: self.share, ours, limits, exchange })
+        let (shape, face, share) = (self.shape, self.face, self.share);
+        Some(Job { cache, key, shape, face, share, ours, limits, exchange, gathering: None })
     }
 }
 
@@ -295,7 +296,7 @@ pub enum Answered<R, F> {
 
 impl<R, F> Answered<R, F> {
     #[cold]
-    fn later(future: F) -> Self {
+    pub(super) fn later(future: F) -> Self {
         Self::Later(Box::pin(future))
     }
 }

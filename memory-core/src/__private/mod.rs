@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod arguments;
+mod batch;
 mod bind;
 mod call;
 mod ended;
@@ -26,6 +27,7 @@ pub use std;
 
 pub use self::{
     arguments::{Part, ValueArg, argument, axum_state},
+    batch::{Ids, again, batch_detached, batch_in_place, calls, invalidate_many, list, peek_one},
     bind::{
         Bind, Mention, Own, boxed, chosen, handle, in_place_unless_send, mentionable, none, ownable, placeholder, some,
     },
@@ -43,7 +45,7 @@ pub use self::{
 pub use crate::{
     backend::BoxFuture,
     cache::{
-        FmCache, Put,
+        FmCache, Many, Put, RemoveMany,
         outcome::{BodyFuture, Face, MemoryOnly, Outcome, Portable, Share, Split, Verdict},
     },
     codec::{Damage, Meta},

@@ -299,6 +299,33 @@ impl<'a> IntoFuture for Remove<'a> {
     }
 }
 
+/// A removal of many entries, by the companion of a memorized function: `users::invalidate_many([7, 9])`; await it. Counts the
+/// entries that were there.
+#[derive(Debug)]
+#[must_use = "nothing is removed until it is awaited"]
+pub struct RemoveMany {
+    cache: Chosen,
+    keys: Vec<Key>,
+    strict: bool,
+}
+
+impl RemoveMany {
+    pub(crate) fn keys(cache: Chosen, keys: Vec<Key>) -> Self {
+        Self { cache, keys, strict: false }
+    }
+
+    strict!(strict);
+}
+
+impl IntoFuture for RemoveMany {
+    type Output = Result<u64, FmError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.cache.resolve().core().remove_many(&self.keys, self.strict).await })
+    }
+}
+
 /// A write by the companion of a memorized function, `get_user::put(42, user)`; await it.
 #[must_use = "nothing is stored until it is awaited"]
 pub struct Put {
@@ -480,7 +507,7 @@ where
             let (key, shape, share) = (place.key(), Computed::<T, E>::new(), AsSource);
             let limits = limits.or(cache.core().defaults.limits);
             let ours: Option<Ours<Result<T, E>>> = Some(|error| Err(E::from(error)));
-            let job = Job { cache, key, shape, face: Portable, share, ours, limits, exchange: None };
+            let job = Job { cache, key, shape, face: Portable, share, ours, limits, exchange: None, gathering: None };
             let judge = move |computed: &Result<T, E>| {
                 judges.into_iter().for_each(|judge| judge(computed, &mut verdict));
                 verdict

@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     Context, Exchange, FmCache, Look, Served, Topic,
+    batch::Gathering,
     life::Limits,
     outcome::{Face, Outcome, Share, Shared},
     read::{Copied, Found},
@@ -98,12 +99,14 @@ pub(crate) struct Job<S: Outcome, X, H> {
     pub(crate) limits: Limits,
     /// The HTTP request that the call answers, and how its value is shown there.
     pub(crate) exchange: Option<(Exchange, Show<S::Return>)>,
+    /// Where the requests to the shared store come together, for one of many calls that are made at once.
+    pub(crate) gathering: Option<Arc<Gathering>>,
 }
 
 impl<S: Outcome, X: Copy, H: Copy> Clone for Job<S, X, H> {
     fn clone(&self) -> Self {
-        let exchange = self.exchange.clone();
-        Self { cache: self.cache.clone(), key: self.key.clone(), exchange, ..*self }
+        let (exchange, gathering) = (self.exchange.clone(), self.gathering.clone());
+        Self { cache: self.cache.clone(), key: self.key.clone(), exchange, gathering, ..*self }
     }
 }
 

@@ -45,7 +45,11 @@ where
 
     /// The shared store, where values of this call go there.
     pub(super) fn shared_store(&self) -> Option<&dyn RemoteTier> {
-        self.cache.core().remote.as_deref().filter(|_| self.face.leaves_the_process())
+        match &self.gathering {
+            _ if !self.face.leaves_the_process() => None,
+            Some(gathering) => Some(&**gathering),
+            None => self.cache.core().remote.as_deref(),
+        }
     }
 
     /// Tells the waiters, and stores in memory.

@@ -1,5 +1,6 @@
 //! The cache: lookup → fresh | miss → flight → store → invalidate.
 
+mod batch;
 mod blocking;
 mod builder;
 mod calls;
@@ -36,9 +37,11 @@ use std::{
     },
 };
 
+pub use batch::Many;
+pub(crate) use batch::{Batch, Element, EntriesOf};
 pub(crate) use blocking::block_on;
 pub use builder::FmCacheBuilder;
-pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, Set, SetMany};
+pub use calls::{ClearMany, Compute, Get, GetMany, InvalidateTag, Put, Remove, RemoveMany, Set, SetMany};
 pub(crate) use context::Context;
 #[cfg(any(feature = "retry", feature = "axum"))]
 pub(crate) use context::Surrounded;

@@ -118,16 +118,16 @@ where
     }
 
     /// After what time the body is aborted, where what the function returns can say so.
-    fn hard_limit(&self) -> Option<(Duration, Ours<S::Return>)> {
+    pub(super) fn hard_limit(&self) -> Option<(Duration, Ours<S::Return>)> {
         self.limits.hard.zip(self.ours).filter(|_| Handle::try_current().is_ok())
     }
 
     /// The output of the body, or the error that it took too long.
-    async fn within_limit<F: Future<Output = S::Return>>(
+    pub(super) async fn within_limit<F: Future>(
         &self,
         limit: Option<(Duration, Ours<S::Return>)>,
         body: F,
-    ) -> Result<S::Return, Ended<S::Return>> {
+    ) -> Result<F::Output, Ended<S::Return>> {
         let Some((limit, ours)) = limit else { return Ok(body.await) };
         tokio::time::timeout(limit, body).await.map_err(|_| {
             self.counters().timeouts.add_one();
@@ -167,7 +167,7 @@ where
     }
 
     /// Counts a failure when `work`, a part of the body, panics. (A run that is dropped while something else unwinds is none.)
-    fn counting_panics<R>(&self, work: impl FnOnce() -> R) -> R {
+    pub(super) fn counting_panics<R>(&self, work: impl FnOnce() -> R) -> R {
         let panic = CountFailure(self.counters());
         let done = work();
         std::mem::forget(panic);
@@ -175,7 +175,7 @@ where
     }
 
     /// The surroundings of a run that is begun in these.
-    fn surroundings(lead: &Lead<Key, Published>, around: Context) -> Context {
+    pub(super) fn surroundings(lead: &Lead<Key, Published>, around: Context) -> Context {
         Context { run: Some(lead.id()), exchange: None, ..around.shared() }
     }
 
@@ -201,7 +201,7 @@ where
         self.act(conclusion).await
     }
 
-    async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
+    pub(super) async fn act(&self, conclusion: Conclusion<S>) -> S::Return {
         match conclusion {
             Conclusion::Keep(kept) => {
                 let stored = kept.stored.clone();
@@ -217,7 +217,7 @@ where
 
     /// Stores what the body returned, as the verdict says, and tells the waiters, as far as that needs no waiting. (No failure, which
     /// need not be `Send`, is left to be held across an await.)
-    fn conclude(
+    pub(super) fn conclude(
         &self,
         run: Run<S::Stored>,
         returned: S::Return,
@@ -270,7 +270,7 @@ where
     }
 
     /// The older value that stands in for what the body returned, where that is a failure and there is one.
-    fn stand_in(
+    pub(super) fn stand_in(
         &self,
         run: &Run<S::Stored>,
         verdict: &Verdict,
@@ -302,8 +302,8 @@ where
         self.tell(served.clone());
         let answer = run.publication(Said::Value(value.clone()), Box::default(), Some(what), Some(served));
         run.lead.answer(answer);
-        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (&core.remote, run.stamp, run.excuse) {
-            core.rest_remote(&**remote, &self.key, self.face, *copied, stamp).await;
+        if let (Some(remote), Some(stamp), Excuse::Remote(copied)) = (self.shared_store(), run.stamp, run.excuse) {
+            core.rest_remote(remote, &self.key, self.face, *copied, stamp).await;
         }
         self.shape.value(Arc::unwrap_or_clone(value))
     }
@@ -327,7 +327,7 @@ where
         }
     }
 
-    fn warn_of_unshareable(&self) {
+    pub(super) fn warn_of_unshareable(&self) {
         let error = std::any::type_name::<S::Failure>();
         self.warn(Topic::Unshareable, |key| {
             tracing::warn!(
@@ -490,7 +490,7 @@ pub(crate) fn start_of<J, B>(miss: impl FnOnce() -> (J, B)) -> B {
 pub(crate) type Judge<R> = Box<dyn FnOnce(&R) -> Verdict + Send>;
 
 /// What a returned value calls for.
-enum Conclusion<S: Outcome> {
+pub(super) enum Conclusion<S: Outcome> {
     /// Store it in the shared store, where it has a life.
     Keep(Kept<S::Stored>),
     /// Answer an older value.
@@ -500,16 +500,16 @@ enum Conclusion<S: Outcome> {
 }
 
 /// An older value in the place of a failure.
-struct Excused<T> {
-    run: Run<T>,
-    value: Arc<T>,
-    what: Provenance,
+pub(super) struct Excused<T> {
+    pub(super) run: Run<T>,
+    pub(super) value: Arc<T>,
+    pub(super) what: Provenance,
 }
 
 /// A body that took too long.
-struct Ended<R> {
-    error: FmError,
-    ours: Ours<R>,
+pub(super) struct Ended<R> {
+    pub(super) error: FmError,
+    pub(super) ours: Ours<R>,
 }
 
 fn too_slow(limit: Duration) -> FmError {
@@ -529,7 +529,7 @@ impl<T> Run<T> {
     }
 
     /// Ends with an answer that is not to be stored.
-    fn answer(self, said: Said, groups: Box<[Group]>) {
+    pub(super) fn answer(self, said: Said, groups: Box<[Group]>) {
         let publication = self.publication(said, groups, None, None);
         self.lead.answer(publication);
     }

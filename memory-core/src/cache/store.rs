@@ -331,6 +331,30 @@ impl Core {
         }
     }
 
+    /// Removes keys everywhere, from the shared store in one round trip; how many were there.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove).
+    pub(crate) async fn remove_many(&self, keys: &[Key], strict: bool) -> Result<u64, FmError> {
+        let remove_here = || keys.iter().filter(|key| self.remove_local(key.as_key())).count() as u64;
+        let were_here = remove_here();
+        let (Some(remote), Some(first)) = (&self.remote, keys.first()) else { return Ok(were_here) };
+        let again = Finally(|| {
+            remove_here();
+        });
+        let remote_keys: Vec<RemoteKey> = keys.iter().map(|key| self.remote_key(key.as_key())).collect();
+        let removed = remote.remove(&remote_keys).await;
+        drop(again);
+        match removed {
+            Removed::Now(count) => Ok(count.max(were_here)),
+            Removed::Queued(error) => {
+                self.count_error(first.as_key(), "removal", &error);
+                if strict { Err(error) } else { Ok(were_here) }
+            }
+        }
+    }
+
     /// Removes a key in this process, and keeps runs under way from storing under it.
     pub(crate) fn remove_local(&self, key: KeyRef<'_>) -> bool {
         self.changed();

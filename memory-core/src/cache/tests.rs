@@ -59,6 +59,7 @@ where
         ours: None,
         limits: Limits::default(),
         exchange: None,
+        gathering: None,
     }
 }
 

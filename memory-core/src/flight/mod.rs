@@ -193,6 +193,12 @@ impl<K, V: ?Sized> Flights<K, V> {
         }
     }
 
+    /// Records that a run waits for another, because the body of that one is the body of both; `None` where that one waits for it
+    /// already.
+    pub(crate) fn link(&self, waiting: RunId, target: RunId) -> Option<Edge> {
+        self.0.waits.link(waiting, target)
+    }
+
     /// How many bodies run and stores are pending, detached runs included.
     pub(crate) fn len(&self) -> usize {
         self.0.active()

@@ -1,5 +1,6 @@
 //! `#[memorize]`: parse → (put other attributes in order) → validate → expand.
 
+mod batch;
 mod expand;
 mod mentions;
 mod order;
@@ -30,7 +31,8 @@ fn expanded(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     validate::check_return(&function)?;
     let (config, errors) = Config::parse(args, &function, &params, &history.absent);
     function.body = used::marked(&function, &params, &config);
-    let expansion = Expansion::new(&function, &params, &config)?;
+    let one = config.batch.as_ref().map(|batch| batch.of_one(&function, &params));
+    let expansion = Expansion::new(&function, &params, &config, one.as_ref())?;
     Ok(match errors {
         None => expansion.whole(),
         Some(error) => {

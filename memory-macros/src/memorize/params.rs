@@ -18,6 +18,7 @@ pub(crate) struct Params {
 }
 
 /// A parameter other than `self`.
+#[derive(Clone)]
 pub(crate) struct Param {
     /// Its name in the generated function.
     pub(crate) ident: Ident,
@@ -31,6 +32,7 @@ pub(crate) struct Param {
 }
 
 /// How an argument reaches a body that runs in a task of its own.
+#[derive(Clone)]
 pub(crate) enum Pass {
     /// It is owned: moved.
     Move,

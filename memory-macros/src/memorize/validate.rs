@@ -8,6 +8,7 @@ use syn::{
 };
 
 use super::{
+    batch::Batch,
     params::{Params, argument_of, bare, borrow},
     parse::{Flavor, Function},
 };
@@ -16,11 +17,12 @@ use crate::{
     place,
 };
 
-const KNOWN: [&str; 26] = [
+const KNOWN: [&str; 27] = [
     "expire",
     "namespace",
     "key",
     "skip",
+    "batch",
     "cache_if",
     "cache_none",
     "cache_err",
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     /// Which parameters are left out of the key, by position.
     pub(crate) skip: Vec<usize>,
     pub(crate) skip_self: bool,
+    pub(crate) batch: Option<Batch>,
     pub(crate) cache_if: Option<Expr>,
     pub(crate) cache_none: Option<Kept>,
     pub(crate) cache_err: Option<Kept>,
@@ -124,6 +127,7 @@ impl Config {
         let mut options = Options::parse("memorize", &KNOWN, args);
         let _ =
             take(&mut options, "crate", |opt| opt.assigned_with(Path::parse_mod_style, "crate = facade::memory_core"));
+        let batch = take(&mut options, "batch", |opt| Batch::parse(opt, function, params, &krate));
         let mut config = Self {
             krate,
             expire: take(&mut options, "expire", life),
@@ -133,6 +137,7 @@ impl Config {
             key: None,
             skip: Vec::new(),
             skip_self: false,
+            batch,
             cache_if: take(&mut options, "cache_if", |opt| opt.assigned("cache_if = |v| v.is_valid()")),
             cache_none: take(&mut options, "cache_none", kept),
             cache_err: take(&mut options, "cache_err", kept),
@@ -156,7 +161,7 @@ impl Config {
             companions: take(&mut options, "companions", companions).unwrap_or(Companions::Default),
         };
         config.read_key(&mut options, params, absent);
-        config.check(&mut options, function);
+        config.check(&mut options, function, params);
         config.place(&mut options, function);
         (config, options.into_errors())
     }
@@ -222,6 +227,9 @@ impl Config {
                 format!("`{name}` is only part of its argument: say what identifies the call with `key = ..`"),
             ));
         }
+        if self.batch.as_ref().is_some_and(|batch| batch.at == at) {
+            return Err(in_the_keys(name));
+        }
         if self.skip.contains(&at) {
             return Err(twice());
         }
@@ -239,7 +247,27 @@ impl Config {
         }
     }
 
-    fn check(&self, options: &mut Options, function: &Function) {
+    /// What can't be said of entries that are one for each id.
+    fn check_batch(&self, options: &mut Options, params: &Params) {
+        let Some(batch) = &self.batch else { return };
+        if let Some(key) = &self.key {
+            options.report(syn::Error::new(
+                key.span(),
+                "the id is the key of each entry of a batch, with all other arguments: remove `key`, or `skip(..)` some",
+            ));
+        }
+        if let Some(kept) = &self.cache_err {
+            options.report(syn::Error::new(
+                kept.span,
+                "a batch fails as a whole, so that no error belongs to an id: remove `cache_err`",
+            ));
+        }
+        if params.list[batch.at].is_state {
+            options.report(in_the_keys(&batch.name));
+        }
+    }
+
+    fn check(&self, options: &mut Options, function: &Function, params: &Params) {
         if function.flavor() == Flavor::Sync {
             let limits = [("soft_timeout", &self.soft_timeout), ("timeout", &self.timeout)];
             for (name, limit) in limits.into_iter().filter_map(|(name, limit)| Some((name, limit.as_ref()?))) {
@@ -252,6 +280,7 @@ impl Config {
         if !self.memory_only {
             options.keep(check_static(function));
         }
+        self.check_batch(options, params);
         if self.in_place && function.flavor() == Flavor::Sync {
             options.report(syn::Error::new(
                 function.sig.ident.span(),
@@ -456,6 +485,14 @@ fn skipped(opt: &Opt) -> syn::Result<Vec<Ident>> {
         return Err(example());
     }
     Ok(names.into_iter().collect())
+}
+
+/// Refuses to leave the ids of a batch out of the keys.
+fn in_the_keys(ids: &Ident) -> syn::Error {
+    syn::Error::new(
+        ids.span(),
+        format!("`{ids}` is what tells the entries of this batch apart: it has to be in their keys"),
+    )
 }
 
 fn unknown(name: &Ident, params: &Params) -> syn::Error {

@@ -12,16 +12,16 @@ use super::{
 };
 
 /// One companion, before it is written down.
-struct Companion {
-    name: &'static str,
-    doc: &'static str,
-    receiver: Option<TokenStream>,
+pub(super) struct Companion {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) receiver: Option<TokenStream>,
     /// `id: u64`, and the names alone.
-    inputs: Vec<TokenStream>,
-    names: Vec<Ident>,
-    is_async: bool,
-    output: TokenStream,
-    body: TokenStream,
+    pub(super) inputs: Vec<TokenStream>,
+    pub(super) names: Vec<Ident>,
+    pub(super) is_async: bool,
+    pub(super) output: TokenStream,
+    pub(super) body: TokenStream,
 }
 
 impl Expansion<'_> {
@@ -38,16 +38,12 @@ impl Expansion<'_> {
 
     // Output: impl get_user { pub fn on(cache: &FmCache) -> .. pub fn invalidate(id: u64) -> Remove { .. } .. }
     pub(super) fn companions_beside(&self, name: &Ident) -> TokenStream {
-        let all =
-            self.about_the_key(&self.named_cache(), None).into_iter().chain(self.with_all(&self.named_cache(), None));
-        let all: Vec<Companion> = all.collect();
+        let all = self.all_of_named_cache();
         self.beside(name, &all, |companion| self.direct(name, companion))
     }
 
     pub(super) fn muted_beside(&self, name: &Ident) -> TokenStream {
-        let all =
-            self.about_the_key(&self.named_cache(), None).into_iter().chain(self.with_all(&self.named_cache(), None));
-        let all: Vec<Companion> = all.map(|companion| self.mute(companion)).collect();
+        let all: Vec<Companion> = self.all_of_named_cache().into_iter().map(|companion| self.mute(companion)).collect();
         let ty = self.companion_type(name, true);
         let companions = self.beside(name, &all, |companion| Some(self.write(companion, &companion.name_ident())));
         quote!(#ty #companions)
@@ -60,6 +56,11 @@ impl Expansion<'_> {
     pub(super) fn muted_inside(&self, prefix: &Ident) -> TokenStream {
         let muted = self.inside().into_iter().map(|companion| self.mute(companion));
         muted.map(|companion| self.write(&companion, &companion.prefixed(prefix))).collect()
+    }
+
+    fn all_of_named_cache(&self) -> Vec<Companion> {
+        let cache = self.named_cache();
+        self.of_one().about_the_key(&cache, None).into_iter().chain(self.with_all(&cache, None)).collect()
     }
 
     /// The cache that `on(&cache)` has named.
@@ -133,7 +134,7 @@ impl Expansion<'_> {
 
     fn inside(&self) -> Vec<Companion> {
         let this = self.this().filter(|_| self.given_self()).map(|this| quote!(&#this));
-        let about = if self.cache_is_at_hand() { self.about_the_key(&self.cache(), this) } else { Vec::new() };
+        let about = if self.cache_is_at_hand() { self.of_one().about_the_key(&self.cache(), this) } else { Vec::new() };
         let receiver = self.receiver().map(ToTokens::into_token_stream);
         about.into_iter().chain(self.with_all(&self.cache(), receiver)).collect()
     }
@@ -148,7 +149,7 @@ impl Expansion<'_> {
     fn about_the_key(&self, cache: &Cache, receiver: Option<TokenStream>) -> Vec<Companion> {
         let private = &self.private;
         let krate = &self.config.krate;
-        let returned = &self.returned;
+        let shown = self.shown();
         let plan = self.plan();
         let given = self.given();
         let names: Vec<Ident> = given.iter().map(|param| param.ident.clone()).collect();
@@ -168,8 +169,10 @@ impl Expansion<'_> {
             body,
         };
         let Cache { before, value } = cache;
-        let (invalidate, peek, put) = (engine("invalidate"), engine("peek"), engine("put"));
-        let option = result(quote!(#private::std::option::Option<#returned>));
+        let (invalidate, put) = (engine("invalidate"), engine("put"));
+        let (peek, turbofish) = self.peek(engine("peek"));
+        let option = result(quote!(#private::std::option::Option<#shown>));
+        let peeked = self.peeked();
         let stored = if is_async { quote!(#private::Put) } else { result(quote!(())) };
         let removed = if is_async { quote!(#private::Remove) } else { result(quote!(#private::std::primitive::bool)) };
         let mut all = vec![
@@ -186,7 +189,7 @@ impl Expansion<'_> {
                 is_async,
                 option,
                 quote_spanned!(site()=> #before #values let __fm_key = #key;
-                    #private::#peek(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited),
+                    #private::#peek #turbofish (#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan)) #awaited #peeked),
             ),
             companion(
                 "key",
@@ -197,7 +200,7 @@ impl Expansion<'_> {
             ),
         ];
         if self.judge_needs_only(&given, receiver.is_some()) {
-            let judge = self.judge();
+            let (judge, primed_with) = (self.judge(), self.primed_with());
             let Given { inputs, values, key } = self.taking(|param| self.judge_mentions(param));
             let mut primed = companion(
                 "put",
@@ -205,13 +208,14 @@ impl Expansion<'_> {
                 false,
                 stored,
                 quote_spanned!(site()=> #before #values let __fm_judge = #judge; let __fm_key = #key;
-                    #private::#put(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, __fm_value)),
+                    #private::#put(#value, __fm_key, #private::Plan::shape(#plan), #private::Plan::face(#plan), __fm_judge, #primed_with)),
             );
             primed.inputs = inputs;
-            primed.inputs.push(quote_spanned!(site()=> __fm_value: #returned));
+            primed.inputs.push(quote_spanned!(site()=> __fm_value: #shown));
             primed.names.push(Ident::new("__fm_value", site()));
             all.push(primed);
         }
+        all.extend(self.invalidate_many(cache, receiver.as_ref()));
         all
     }
 

@@ -41,7 +41,7 @@ impl Expansion<'_> {
         }
     }
 
-    fn judge_without_arguments(&self) -> TokenStream {
+    pub(super) fn judge_without_arguments(&self) -> TokenStream {
         let private = &self.private;
         if !self.has_judge() {
             return quote_spanned!(site()=> #private::keep);
@@ -69,7 +69,7 @@ impl Expansion<'_> {
     }
 
     /// What the judge of a run keeps of a parameter, and how it binds the names that the parameter binds.
-    fn keep(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
+    pub(super) fn keep(&self, param: &Param, tokens: &TokenStream) -> (TokenStream, TokenStream) {
         match param.pass {
             _ if self.is_owned_by_task(param) => self.keep_whole(param, tokens),
             Pass::Reference(_) => (self.bind_param(param, tokens), TokenStream::new()),
@@ -143,7 +143,7 @@ impl Expansion<'_> {
     }
 
     /// All that was said, as one expression.
-    fn judge_tokens(&self) -> TokenStream {
+    pub(super) fn judge_tokens(&self) -> TokenStream {
         let all = self.config.judging();
         if all.is_empty() { TokenStream::new() } else { quote!((#(#all,)*)) }
     }
@@ -162,7 +162,8 @@ impl Expansion<'_> {
             config
                 .cache_if
                 .as_ref()
-                .map(|expr| quote_spanned!(site()=> __fm_verdict.store = #private::kept_when(__fm_returned, #expr);)),
+                .map(|expr| quote_spanned!(site()=> __fm_verdict.store = #private::kept_when(__fm_returned, #expr);))
+                .map(|store| self.of_value(&store)),
             self.expiry().map(|expiry| quote_spanned!(site()=> __fm_verdict.expiry = #expiry;)),
             some("jitter", quote!(ratio), &config.jitter),
             some("idle", quote!(span), &config.idle),
@@ -225,7 +226,9 @@ impl Expansion<'_> {
             }
             Tags::Returned(closure) => {
                 let span = site_at(syn::spanned::Spanned::span(closure));
-                quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));)
+                self.of_value(
+                    &quote_spanned!(span=> __fm_verdict.tags.extend(#private::tags_of(__fm_returned, #closure));),
+                )
             }
         }
     }
@@ -236,7 +239,7 @@ impl Expansion<'_> {
         let usual = self.config.expire.as_ref().map(|life| match life {
             Life::Value(expr) => self.life(expr),
             Life::Returned(closure) => {
-                quote_spanned!(site()=> #private::some(#private::life_of(__fm_returned, #closure)))
+                self.some_of_value(&quote_spanned!(site()=> #private::life_of(__fm_returned, #closure)))
             }
         });
         let own = |kept: &Option<Kept>| kept.as_ref().and_then(|kept| kept.life.as_ref()).map(|expr| self.life(expr));

@@ -1,5 +1,6 @@
 //! The expansion: what is common to its parts.
 
+mod batch;
 mod companions;
 mod given;
 mod judge;
@@ -31,6 +32,10 @@ pub(crate) struct Expansion<'a> {
     in_place: bool,
     /// The path of the generated code's helpers.
     private: TokenStream,
+    /// Of a function of many ids: the function of one.
+    one: Option<Box<Self>>,
+    /// Of the function of one id: what that of many returns.
+    many: Option<Type>,
 }
 
 /// Where the generated functions stand.
@@ -45,7 +50,21 @@ enum Host {
 
 impl<'a> Expansion<'a> {
     /// Prepares the expansion.
-    pub(crate) fn new(function: &'a Function, params: &'a Params, config: &'a Config) -> syn::Result<Self> {
+    pub(crate) fn new(
+        function: &'a Function,
+        params: &'a Params,
+        config: &'a Config,
+        one: Option<&'a (Function, Params)>,
+    ) -> syn::Result<Self> {
+        let mut whole = Self::of(function, params, config)?;
+        if let Some((function, params)) = one {
+            let many = Some(whole.returned.clone());
+            whole.one = Some(Box::new(Self { many, in_place: whole.in_place, ..Self::of(function, params, config)? }));
+        }
+        Ok(whole)
+    }
+
+    fn of(function: &'a Function, params: &'a Params, config: &'a Config) -> syn::Result<Self> {
         let krate = &config.krate;
         let flavor = function.flavor();
         Ok(Self {
@@ -54,6 +73,8 @@ impl<'a> Expansion<'a> {
             host: host(function, config)?,
             in_place: config.in_place || flavor == Flavor::Sync || !params.can_be_owned(),
             private: quote!(#krate::__private),
+            one: None,
+            many: None,
             function,
             params,
             config,

@@ -18,8 +18,9 @@ impl Expansion<'_> {
     //         fn __fm_task(id: Path<u64>) -> Pin<Box<dyn Future<Output = R> + Send>> { .. }
     pub(super) fn parts(&self) -> TokenStream {
         let task = (!self.in_place && self.flavor == Flavor::Async).then(|| self.task());
-        let judge = (self.has_judge() && !self.judge_is_closure()).then(|| self.judge_part());
-        [Some(self.spec_part()), Some(self.plan_part()), judge, Some(self.body()), task].into_iter().flatten().collect()
+        let one = self.of_one();
+        let judge = (one.has_judge() && !one.judge_is_closure()).then(|| one.judge_part());
+        [Some(one.spec_part()), Some(one.plan_part()), judge, Some(self.body()), task].into_iter().flatten().collect()
     }
 
     fn spec_part(&self) -> TokenStream {

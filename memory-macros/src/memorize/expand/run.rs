@@ -18,6 +18,9 @@ impl Expansion<'_> {
     // Output: match { let key = ..; detached(call(plan, cache, &key, refresh), move || (judge, move || get_user::__fm_task(id))) } {
     //     AtOnce(answer) => answer, Later(run) => run.await }
     pub(super) fn run(&self, cache: &Cache, mode: Mode) -> TokenStream {
+        if let (Some(one), Some(batch)) = (&self.one, &self.config.batch) {
+            return self.run_batch(one, batch, cache, mode);
+        }
         let private = &self.private;
         let proofs = self.proofs();
         let (plan, judge, start) = (self.plan(), self.judge_of_run(), self.start());
@@ -25,7 +28,7 @@ impl Expansion<'_> {
         let refresh = self.refresh(mode);
         let engine = self.engine(mode);
         let Cache { before, value } = cache;
-        let locals = matches!(self.host, Host::Inline).then(|| self.inline_parts());
+        let locals = self.locals();
         let (limits, answering) = (self.limits(), self.answering());
         let called = quote_spanned! {site()=> {
             #key
@@ -79,7 +82,7 @@ impl Expansion<'_> {
     }
 
     // Output: .within(Some(span(0.2)), None)
-    fn limits(&self) -> Option<TokenStream> {
+    pub(super) fn limits(&self) -> Option<TokenStream> {
         let private = &self.private;
         let (soft, hard) = (&self.config.soft_timeout, &self.config.timeout);
         if soft.is_none() && hard.is_none() {
@@ -124,7 +127,7 @@ impl Expansion<'_> {
     }
 
     /// Proofs that what is spelled `State` is axum's.
-    fn proofs(&self) -> TokenStream {
+    pub(super) fn proofs(&self) -> TokenStream {
         let private = &self.private;
         let states = self.params.list.iter().filter(|param| param.is_state);
         states
@@ -133,6 +136,11 @@ impl Expansion<'_> {
                 quote_spanned!(site_at(param.span())=> #private::axum_state(&#ident);)
             })
             .collect()
+    }
+
+    /// What stands beside the other functions, where there is no place for it.
+    pub(super) fn locals(&self) -> Option<TokenStream> {
+        matches!(self.host, Host::Inline).then(|| self.of_one().inline_parts())
     }
 
     fn inline_parts(&self) -> TokenStream {
@@ -170,7 +178,7 @@ impl Expansion<'_> {
         quote_spanned!(site()=> move || { #probes #task #turbofish (#(#arguments),*) })
     }
 
-    fn use_probes_where_copied(&self) -> Option<TokenStream> {
+    pub(super) fn use_probes_where_copied(&self) -> Option<TokenStream> {
         let private = &self.private;
         let copied = self.owned_by_task().next();
         copied.map(|_| quote_spanned!(site()=> #[allow(unused_imports)] use #private::probes::*;))
@@ -257,7 +265,7 @@ impl Expansion<'_> {
     }
 
     /// An `async` block knows its type only from what it returns, so it is told.
-    fn typed_body(&self, patterns: &TokenStream) -> TokenStream {
+    pub(super) fn typed_body(&self, patterns: &TokenStream) -> TokenStream {
         let private = &self.private;
         let returned = &self.returned;
         let body = &self.function.body;
@@ -277,7 +285,7 @@ impl Expansion<'_> {
     }
 
     /// The arguments, taken apart as the signature says.
-    fn patterns(&self) -> TokenStream {
+    pub(super) fn patterns(&self) -> TokenStream {
         let bound = self.params.list.iter().map(|param| {
             let (pat, ty, ident) = (&param.pat, &param.ty, &param.ident);
             // What a task owns has not the lifetime that the signature says.
@@ -290,7 +298,7 @@ impl Expansion<'_> {
 
     // Output: let word = Borrow::<str>::borrow(&word);
     /// The arguments that are borrowed from what a task owns.
-    fn borrowed_again(&self) -> TokenStream {
+    pub(super) fn borrowed_again(&self) -> TokenStream {
         let borrowed = self.owned_by_task().map(|param| {
             let (ident, argument) = (&param.ident, self.task_argument(param));
             quote_spanned!(site()=> let #ident = #argument;)
