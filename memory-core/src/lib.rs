@@ -7,6 +7,7 @@
 //! | cache what a function returns | [`macro@memorize`], [`derive@CacheKey`] |
 //! | use the cache by hand | [`FmCacheManager`] (the process-wide one), [`FmCache`] (a handle) |
 //! | keep entries in memory | [`FmMemoryBackend`] |
+//! | spare an upstream, and who waits for it | [`resilient`], [`CircuitBreaker`], [`RateLimiter`], [`Bulkhead`], [`Hedge`] |
 //! | call again what fails for now | [`macro@default_retry`], [`macro@retry`], [`fn@retry`], [`derive@Retryable`] |
 //! | tell HTTP clients what is cached | [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson) |
 //! | make a value once | [`macro@cached_singleton`] |
@@ -116,10 +117,11 @@
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
 //! | `axum` | yes | extractors as key parts, responses as cached values, [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson), [`FmResponseCacheLayer`], [`FmCache::layer`], errors as responses |
 //! | `test-util` | no | [`test_util`](https://docs.rs/memory-core/latest/memory_core/test_util): faults from a seed, a simulated Redis; under paused tokio time, the waits of sync retries move the clock instead of blocking |
+//! | `chaos` | no | [`Chaos`] injects in release builds too |
 //! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; print, entry;
-// backend; flight; stats; cache; http; retry (no cache room); singleton; client (retry); __private, for the macros.
+// backend; flight; stats; cache; http; retry (no cache room); resilience (retry); singleton; client (retry, resilience); __private, for the macros.
 #[doc(hidden)]
 pub mod __private;
 pub mod backend;
@@ -145,6 +147,8 @@ mod print {
     #[derive(Debug)]
     pub enum Print {}
 }
+#[cfg(feature = "retry")]
+mod resilience;
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
@@ -218,6 +222,11 @@ pub use memory_macros::retry;
 pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 #[cfg(feature = "client")]
 pub use reqwest;
+#[cfg(feature = "retry")]
+pub use resilience::{
+    Bulkhead, BulkheadBuilder, Chaos, ChaosBuilder, CircuitBreaker, CircuitBreakerBuilder, CircuitState, Hedge,
+    HedgeBuilder, RateLimiter, RateLimiterBuilder, Resilient, resilient,
+};
 #[cfg(feature = "retry")]
 pub use retry::{
     AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryBudget, RetryError, RetryOn, Retryable,
