@@ -1,6 +1,6 @@
 //! All policies around one call, by hand.
 
-use std::{marker::PhantomData, time::Duration};
+use std::{marker::PhantomData, sync::Arc, time::Duration};
 
 use super::{Bulkhead, CircuitBreaker, Guards, Hedge, RateLimiter, is_failure};
 use crate::{
@@ -154,14 +154,8 @@ impl<Fallback, Repeats, Judge> Resilient<Fallback, Repeats, Judge> {
         let ledger = Ledger::named(self.name.as_deref().unwrap_or("resilient"));
         self.guards.ledger = Some(ledger.clone());
         let Self { fallback, repeats, judge, timeout, hedge, guards, .. } = self;
-        let guarded = || guards.run(&operation, |error| judge.is_failure(error), E::from);
-        let hedged = || async {
-            match &hedge {
-                Some(hedge) => hedge.run(guarded).await,
-                None => guarded().await,
-            }
-        };
-        let repeated = repeats.repeated(hedged);
+        let call = Arc::new(Call { operation, judge, guards, hedge });
+        let repeated = repeats.repeated(move || Arc::clone(&call).hedged());
         let outcome = match timeout {
             Some(length) => within_total(&ledger, length, repeated, E::from).await,
             None => repeated.await,
@@ -172,6 +166,40 @@ impl<Fallback, Repeats, Judge> Resilient<Fallback, Repeats, Judge> {
             }
             fallback.answer(error)
         })
+    }
+}
+
+/// What is repeated. Shared by the attempts and not borrowed from the caller, so that their futures are of one type
+/// whatever their lifetime, and can be `Send`.
+struct Call<Operation, Judge> {
+    operation: Operation,
+    judge: Judge,
+    guards: Guards,
+    hedge: Option<Hedge>,
+}
+
+impl<Operation, Judge> Call<Operation, Judge> {
+    async fn hedged<T, E, Fut, View>(self: Arc<Self>) -> Result<T, E>
+    where
+        Operation: Fn() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<FmError>,
+        Judge: Judges<E, View>,
+    {
+        match self.hedge.clone() {
+            Some(hedge) => hedge.run(move || Arc::clone(&self).guarded()).await,
+            None => self.guarded().await,
+        }
+    }
+
+    async fn guarded<T, E, Fut, View>(self: Arc<Self>) -> Result<T, E>
+    where
+        Operation: Fn() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+        E: From<FmError>,
+        Judge: Judges<E, View>,
+    {
+        self.guards.run(&self.operation, |error: &E| self.judge.is_failure(error), E::from).await
     }
 }
 
