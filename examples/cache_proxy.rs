@@ -3,7 +3,8 @@
 //! `cargo run --release --example cache_proxy -- --listen 127.0.0.1:8080 --origin http://127.0.0.1:8000`
 //!
 //! `--redis URL` shares what it stores between proxies; `--as-rfc-9111` takes responses at their word: cookies make no difference,
-//! clients may ask for fresh responses, and what says nothing is fresh for a tenth of its age.
+//! clients may ask for fresh responses, languages are ranked by their quality alone, and what says nothing is fresh for a tenth of its
+//! age.
 
 use std::{
     future::Future,
@@ -37,8 +38,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => manager.init()?,
     };
     let is_plain = arguments.iter().any(|argument| argument == "--as-rfc-9111");
-    let cache =
-        FmResponseCacheLayer::new().heuristic_freshness(is_plain).share_cookies(is_plain).client_bypass(is_plain);
+    let cache = FmResponseCacheLayer::new()
+        .heuristic_freshness(is_plain)
+        .share_cookies(is_plain)
+        .client_bypass(is_plain)
+        .rank_languages(is_plain);
     let service = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(unreachable_origin))
         .layer(cache)

@@ -6,6 +6,8 @@ mod upstream;
 
 #[path = "client/http2.rs"]
 mod http2;
+#[path = "client/http_cache.rs"]
+mod http_cache;
 #[path = "client/layer.rs"]
 mod layer;
 #[path = "client/requests.rs"]

@@ -12,7 +12,7 @@
 //! | tell HTTP clients what is cached | [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson) |
 //! | make a value once | [`macro@cached_singleton`] |
 //! | remember the last results | [`macro@fm_lru`], [`FmLru`] |
-//! | call an upstream over HTTP | [`FmResilientClient`] |
+//! | call an upstream over HTTP | [`FmResilientClient`], with an [`FmHttpCache`] |
 //! | cache whole responses | [`FmResponseCacheLayer`] |
 //!
 //! # Caching
@@ -173,6 +173,8 @@ pub use client::{
     FmResilientClient, FmResilientClientBuilder, FmResponse, FmRetryLayer, FmRetryService,
 };
 pub use error::FmError;
+#[cfg(all(feature = "axum", feature = "client"))]
+pub use http::FmHttpCache;
 #[cfg(feature = "axum")]
 pub use http::{
     FmCacheHeadersFuture, FmCacheHeadersLayer, FmCacheHeadersService, FmJson, FmResponseCacheLayer,

@@ -230,6 +230,49 @@ async fn huge_headers_and_lengths_at_odds_are_not_stored() {
 }
 
 #[tokio::test]
+async fn a_part_answers_for_no_more_than_it_is() {
+    let part = &[("cache-control", "max-age=60"), ("content-range", "bytes 0-4/10")];
+    let handler = Handler { status: StatusCode::PARTIAL_CONTENT, ..Handler::new(part) };
+    let service = layer().layer(handler.clone());
+    let ask = async |range: &str| {
+        let fields: &[_] = if range.is_empty() { &[] } else { &[("range", range)] };
+        let (status, headers, body) = ask(&service, "GET", "/", fields).await;
+        (status.as_u16(), headers["content-range"].to_str().unwrap().to_owned(), body)
+    };
+    let part = |range: &str, body: &str| (206, format!("bytes {range}/10"), body.to_owned());
+    assert_eq!(ask("bytes=0-4").await, part("0-4", "run 1"));
+    assert_eq!(ask("bytes=0-4").await, part("0-4", "run 1"));
+    assert_eq!(ask("bytes=1-2").await, part("1-2", "un"));
+    assert_eq!(handler.runs(), 1);
+    for (other, runs) in [("bytes=0-5", 2), ("bytes=5-", 3), ("bytes=-5", 4), ("bytes=0-1,3-4", 5), ("", 6)] {
+        ask(other).await;
+        assert_eq!(handler.runs(), runs, "{other}");
+    }
+    for fields in [&[("cache-control", "max-age=60")][..], &[("content-range", "bytes 0-4/10")]] {
+        let fields = move |_: &Request| fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let unsaid = Handler { status: StatusCode::PARTIAL_CONTENT, fields: Arc::new(fields), ..Handler::new(&[]) };
+        assert_eq!(runs(unsaid, "/", &[&[("range", "bytes=0-4")]]).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_a_post_is_one_to_a_get_only_where_it_says_so() {
+    let said: [(&'static [_], &[_], bool); 6] = [
+        (&[("cache-control", "max-age=60"), ("content-location", "/")], &[], true),
+        (&[("cache-control", "max-age=60"), ("content-location", "/")], &[("authorization", "Bearer a")], false),
+        (&[("cache-control", "max-age=60"), ("content-location", "/")], &[("cookie", "session=a")], false),
+        (&[("cache-control", "max-age=60"), ("content-location", "/other")], &[], false),
+        (&[("cache-control", "max-age=60")], &[], false),
+        (&[("content-location", "/"), ("etag", "\"x\"")], &[], false),
+    ];
+    for (fields, asked, is_stored) in said {
+        let service = layer().layer(Handler::new(fields));
+        ask(&service, "POST", "/", asked).await;
+        assert_eq!(ask(&service, "GET", "/", &[]).await.2 == "run 1", is_stored, "{fields:?} {asked:?}");
+    }
+}
+
+#[tokio::test]
 async fn content_in_a_get_passes_the_cache_by() {
     let handler = Handler::new(&[("cache-control", "max-age=60")]);
     let service = layer().layer(handler.clone());

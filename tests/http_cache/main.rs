@@ -5,4 +5,5 @@ mod support;
 
 mod leaks;
 mod shared;
+mod stale;
 mod suite;

@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     /// `None`: a budget of its own for each client.
     pub(crate) budget: Option<RetryBudget>,
+    #[cfg(feature = "axum")]
+    pub(crate) http_cache: Option<crate::http::FmHttpCache>,
 }
 
 impl Default for Settings {
@@ -92,6 +94,8 @@ impl Default for Settings {
             proxy: None,
             certificates: Vec::new(),
             budget: None,
+            #[cfg(feature = "axum")]
+            http_cache: None,
         }
     }
 }
@@ -272,6 +276,29 @@ impl FmResilientClientBuilder {
     /// A redirect that is not followed is an error with its status; too many in a row are an error that is not retried.
     pub fn max_redirects(mut self, redirects: usize) -> Self {
         self.settings.redirects = redirects;
+        self
+    }
+
+    /// Answers what is stored and still good without asking the upstream: a private HTTP cache (RFC 9111), as the upstream's
+    /// `Cache-Control` allows. None by default. Needs the feature `axum`.
+    ///
+    /// GET and HEAD without a body are answered from it; only 2xx become answers here as well, so a stored 404 is the same error
+    /// again. `X-Fm-Cache` and `Cache-Status` (RFC 9211) in the headers of an [`FmResponse`](crate::FmResponse) say what it did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use memory_core::{FmError, FmHttpCache, FmResilientClient};
+    /// # fn main() -> Result<(), FmError> {
+    /// let upstream = FmResilientClient::builder()
+    ///     .base_url("http://api.example.com:8080")
+    ///     .http_cache(FmHttpCache::new())
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "axum")]
+    pub fn http_cache(mut self, cache: crate::http::FmHttpCache) -> Self {
+        self.settings.http_cache = Some(cache);
         self
     }
 

@@ -3,6 +3,8 @@
 mod auth;
 mod body;
 mod builder;
+#[cfg(feature = "axum")]
+mod cached;
 mod error;
 mod http_error;
 mod layer;

@@ -364,6 +364,10 @@ impl Draft {
 
     async fn send<A: Read>(self) -> Result<A, FmClientError> {
         let (shared, outgoing) = self.finish()?;
+        #[cfg(feature = "axum")]
+        if let Some(cache) = &shared.settings.http_cache {
+            return super::cached::send(&shared, cache, outgoing).await;
+        }
         send::send(&shared, outgoing).await
     }
 
@@ -389,7 +393,8 @@ impl Draft {
             request = request.multipart(form);
         }
         let request = request.build().map_err(|error| FmClientError::transport(&target, error))?;
-        let outgoing = Outgoing { request, timeout: self.timeout, deadline: self.deadline, target };
+        let attempts = self.shared.settings.repeats.attempts;
+        let outgoing = Outgoing { request, timeout: self.timeout, deadline: self.deadline, attempts, target };
         Ok((self.shared, outgoing))
     }
 }

@@ -44,9 +44,21 @@ pub struct FmResponse {
     /// How many bytes may follow.
     left: u64,
     limit: u64,
-    _turn: OwnedSemaphorePermit,
+    /// `None`: its body has it, or it took none.
+    _turn: Option<Turn>,
+}
+
+/// A connection in use.
+pub(crate) struct Turn {
+    _permit: OwnedSemaphorePermit,
     /// A client that closes waits for its answers.
     _transport: Arc<Transport>,
+}
+
+impl Turn {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, transport: Arc<Transport>) -> Self {
+        Self { _permit: permit, _transport: transport }
+    }
 }
 
 impl FmResponse {
@@ -54,14 +66,13 @@ impl FmResponse {
     pub(crate) fn new(
         response: Response,
         target: &Arc<str>,
-        turn: OwnedSemaphorePermit,
-        transport: Arc<Transport>,
+        limit: u64,
+        turn: Option<Turn>,
     ) -> Result<Self, FmClientError> {
-        let limit = transport.body_limit();
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(FmClientError::too_large(target, limit));
         }
-        Ok(Self { response, target: Arc::clone(target), left: limit, limit, _turn: turn, _transport: transport })
+        Ok(Self { response, target: Arc::clone(target), left: limit, limit, _turn: turn })
     }
 
     /// The status, which is 2xx: any other one is [`FmClientError::Status`].
@@ -103,7 +114,14 @@ impl FmResponse {
         self.rest().await.map(Bytes::from)
     }
 
-    async fn rest(&mut self) -> Result<Vec<u8>, FmClientError> {
+    /// The answer below, and the connection that it comes by.
+    #[cfg(feature = "axum")]
+    pub(super) fn into_parts(self) -> (Response, Option<Turn>) {
+        let Self { response, _turn: turn, .. } = self;
+        (response, turn)
+    }
+
+    pub(super) async fn rest(&mut self) -> Result<Vec<u8>, FmClientError> {
         let mut body = Vec::new();
         while let Some(piece) = self.chunk().await? {
             body.extend_from_slice(&piece);
@@ -136,10 +154,26 @@ pub trait FmAnswer: Sized + Send + 'static + sealed::Read {}
 impl<A: sealed::Read> FmAnswer for A {}
 
 pub(crate) mod sealed {
-    use super::{FmClientError, FmResponse};
+    use super::{FmClientError, FmResponse, StatusCode};
 
     /// Reads as much of an answer as belongs to the attempt.
     pub trait Read: Sized + Send + 'static {
+        /// Whether that is less than all of it.
+        #[doc(hidden)]
+        const STREAMS: bool = false;
+
+        /// Whether an answer of this status is none that failed.
+        #[doc(hidden)]
+        fn takes(status: StatusCode) -> bool {
+            status.is_success()
+        }
+
+        /// Whether it is an answer that the caller has asked for.
+        #[doc(hidden)]
+        fn is_success(&self) -> bool {
+            true
+        }
+
         #[doc(hidden)]
         fn read(response: FmResponse) -> impl Future<Output = Result<Self, FmClientError>> + Send;
     }
@@ -181,6 +215,8 @@ impl sealed::Read for Bytes {
 }
 
 impl sealed::Read for FmResponse {
+    const STREAMS: bool = true;
+
     async fn read(response: FmResponse) -> Result<Self, FmClientError> {
         Ok(response)
     }

@@ -23,6 +23,8 @@ pub(crate) struct Outgoing {
     pub(crate) timeout: Duration,
     /// How long all of them may.
     pub(crate) deadline: Option<Duration>,
+    /// How often it is sent at most.
+    pub(crate) attempts: u32,
     /// Method and URL as errors show them.
     pub(crate) target: Arc<str>,
 }
@@ -32,12 +34,13 @@ pub(crate) async fn send<A: Read>(shared: &Shared, outgoing: Outgoing) -> Result
     let target = Arc::clone(&outgoing.target);
     let watch = Watch::begin(&shared.counters, &target);
     let ended = attempts(shared, outgoing, &watch).await;
-    watch.end(ended.is_ok());
+    watch.end(ended.as_ref().is_ok_and(A::is_success));
     ended
 }
 
 async fn attempts<A: Read>(shared: &Shared, outgoing: Outgoing, watch: &Watch<'_>) -> Result<A, FmClientError> {
-    let repeats = Repeats { deadline: outgoing.deadline, ..shared.settings.repeats };
+    let Outgoing { attempts, deadline, .. } = outgoing;
+    let repeats = Repeats { attempts, deadline, ..shared.settings.repeats };
     let mut attempts = repeats.begin(shared.budget.clone());
     let mut request = outgoing.request;
     let harmless = is_harmless(&request);
@@ -83,7 +86,7 @@ async fn attempt<A: Read>(
     let transport = shared.transport()?;
     watch.sends(number);
     let under_way = UnderWay::begin(watch);
-    let limits = Limits { timeout, settings: &shared.settings };
+    let limits = Limits { timeout, settings: &shared.settings, takes: A::takes };
     let ended = match transport.exchange(request, target, limits).await {
         Ok(response) => A::read(response).await,
         Err(error) => Err(error),

@@ -2,20 +2,24 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Client, Proxy, Request, Response, redirect};
+use reqwest::{Client, Proxy, Request, Response, StatusCode, redirect};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::Instant,
 };
 
-use super::{builder::Settings, error::FmClientError, response::FmResponse, retry_after, tls};
+use super::{
+    builder::Settings,
+    error::FmClientError,
+    response::{FmResponse, Turn},
+    retry_after, tls,
+};
 use crate::error::{FmError, Kind};
 
 /// An open client: connections, and turns to use them.
 pub(crate) struct Transport {
     http: Client,
     turns: Arc<Semaphore>,
-    body_limit: u64,
     /// Goes when the last attempt has gone.
     alive: watch::Sender<()>,
 }
@@ -24,6 +28,8 @@ pub(crate) struct Transport {
 pub(crate) struct Limits<'a> {
     pub(crate) timeout: Duration,
     pub(crate) settings: &'a Settings,
+    /// Which statuses are none that failed.
+    pub(crate) takes: fn(StatusCode) -> bool,
 }
 
 impl Transport {
@@ -33,17 +39,12 @@ impl Transport {
         Ok(Self {
             http: http(settings, is_secure)?,
             turns: Arc::new(Semaphore::new(turns)),
-            body_limit: settings.body_limit,
             alive: watch::Sender::new(()),
         })
     }
 
     pub(crate) fn http(&self) -> &Client {
         &self.http
-    }
-
-    pub(crate) fn body_limit(&self) -> u64 {
-        self.body_limit
     }
 
     /// No attempt begins any more.
@@ -75,10 +76,10 @@ impl Transport {
             request.headers_mut().insert(name, millis.into());
         }
         let response = self.http.execute(request).await.map_err(|error| FmClientError::transport(target, error))?;
-        if !response.status().is_success() {
+        if !(limits.takes)(response.status()) {
             return Err(refusal(target, response));
         }
-        FmResponse::new(response, target, turn, self)
+        FmResponse::new(response, target, limits.settings.body_limit, Some(Turn::new(turn, self)))
     }
 
     async fn turn(&self, target: &str, timeout: Duration) -> Result<OwnedSemaphorePermit, FmClientError> {
@@ -113,7 +114,8 @@ fn http(settings: &Settings, is_secure: bool) -> Result<Client, FmError> {
     builder.build().map_err(|error| FmError::with_source(Kind::Config, "the HTTP client could not be set up", error))
 }
 
-fn refusal(target: &str, response: Response) -> FmClientError {
+/// What an answer of a status that failed is.
+pub(crate) fn refusal(target: &str, response: Response) -> FmClientError {
     let status = response.status();
     let wait = retry_after::read(response.headers());
     FmClientError::answered(target, status, wait, response.error_for_status().err())

@@ -9,6 +9,13 @@ mod json;
 mod layer;
 mod page;
 
+#[cfg(feature = "client")]
+pub use self::layer::FmHttpCache;
+#[cfg(feature = "client")]
+pub(crate) use self::{
+    cache::Elsewhere,
+    layer::{HasStandIn, Origin},
+};
 pub use self::{
     headers::{FmCacheHeadersFuture, FmCacheHeadersLayer, FmCacheHeadersService},
     json::FmJson,

@@ -18,8 +18,8 @@ use http_body::Frame;
 use serde::{Deserialize, Serialize, de::Error};
 
 use super::{
-    body::{Resumed, failing},
-    headers::directives,
+    body::{Resumed, failing, joined},
+    fields::directives,
 };
 use crate::cache::outcome::Fate;
 
@@ -100,7 +100,7 @@ fn fate(status: StatusCode, headers: &HeaderMap) -> Fate {
             | StatusCode::RANGE_NOT_SATISFIABLE
     );
     let varies = headers.get_all(VARY).iter().any(|value| value.as_bytes().contains(&b'*'));
-    let is_private = directives(headers.get_all(CACHE_CONTROL))
+    let is_private = directives(headers, &CACHE_CONTROL)
         .any(|(name, _)| name.eq_ignore_ascii_case(b"private") || name.eq_ignore_ascii_case(b"no-store"));
     if answers_one_request || varies || is_private || headers.contains_key(SET_COOKIE) {
         Fate::OneCaller
@@ -142,10 +142,7 @@ pub(crate) fn poll_whole(response: &mut Response, context: &mut Context<'_>) -> 
         }
     }
     let pieces = response.extensions_mut().remove::<Read>().unwrap_or_default().pieces;
-    let whole = match <[Bytes; 1]>::try_from(pieces) {
-        Ok([only]) => only,
-        Err(pieces) => pieces.concat().into(),
-    };
+    let whole = joined(pieces);
     *response.body_mut() = Body::from(whole.clone());
     response.extensions_mut().insert(Whole(whole));
     Poll::Ready(())

@@ -33,7 +33,7 @@ fn may_have(asked: &Asked, stored: &Variant, policy: &Policy) -> bool {
     let terms = &stored.response.terms;
     let as_user = !asked.is_authorized || terms.is_for_all || policy.shares_cookies;
     let as_visitor = !asked.has_cookie || terms.is_for_cookies || policy.shares_cookies;
-    as_user && as_visitor
+    policy.is_private || as_user && as_visitor
 }
 
 fn with(asked: &Asked, stored: &Variant, policy: &Policy) -> Decision {

@@ -1,6 +1,6 @@
 //! Answers made of stored responses (RFC 9111, sections 4.3.2 and 5.1; RFC 9110, section 13.2).
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -14,9 +14,9 @@ use axum::{
 };
 
 use super::{
-    super::fields::{EntityTag, members, moment},
+    super::fields::{EntityTag, moment},
     Asked, Method,
-    range::{Part, part},
+    range::{Part, Piece, part},
     shelf::Variant,
     stored::Stored,
 };
@@ -34,6 +34,8 @@ pub(in crate::http) fn serve(asked: &Asked, request: &HeaderMap, variant: &Varia
     let stored = &variant.response;
     let mut plain = if is_unmodified(request, stored) {
         not_modified(stored)
+    } else if let Some(piece) = &stored.piece {
+        of_piece(request, stored, piece)
     } else if asked.has_range && asked.method == Method::Get && stored.status == StatusCode::OK {
         in_part(request, stored)
     } else {
@@ -57,9 +59,7 @@ fn is_unmodified(request: &HeaderMap, stored: &Stored) -> bool {
         return false;
     }
     if request.contains_key(IF_NONE_MATCH) {
-        let tag = stored.headers.get(ETAG).map(EntityTag::of);
-        return members(request, &IF_NONE_MATCH)
-            .any(|member| member == b"*" || tag.is_some_and(|tag| tag.is_equivalent(EntityTag::member(member))));
+        return EntityTag::is_known(stored.headers.get(ETAG).map(EntityTag::of), request.get_all(IF_NONE_MATCH));
     }
     let since = moment(request, &IF_MODIFIED_SINCE).ok().flatten();
     // What has no date of modification was not modified after it was made (RFC 9111, section 4.3.2).
@@ -77,6 +77,17 @@ fn not_modified(stored: &Stored) -> Plain {
     Plain { status: StatusCode::NOT_MODIFIED, headers, body: Bytes::new() }
 }
 
+/// As much of a stored part as a request wants.
+fn of_piece(request: &HeaderMap, stored: &Stored, piece: &Piece) -> Plain {
+    match piece.part(request, stored) {
+        Some(range) if range.len() < stored.body.len() => {
+            let told = piece.told(&range);
+            cut(whole(stored), range, told)
+        }
+        _ => whole(stored),
+    }
+}
+
 fn in_part(request: &HeaderMap, stored: &Stored) -> Plain {
     let length = stored.body.len();
     let mut plain = whole(stored);
@@ -86,10 +97,7 @@ fn in_part(request: &HeaderMap, stored: &Stored) -> Plain {
         }
         Part::Bytes(range) => {
             let told = format!("bytes {}-{}/{length}", range.start, range.end.saturating_sub(1));
-            plain.status = StatusCode::PARTIAL_CONTENT;
-            plain.headers.insert(CONTENT_LENGTH, number(range.len()));
-            plain.headers.insert(CONTENT_RANGE, text(told));
-            plain.body = plain.body.slice(range);
+            return cut(plain, range, told);
         }
         Part::Beyond => {
             plain.status = StatusCode::RANGE_NOT_SATISFIABLE;
@@ -98,6 +106,14 @@ fn in_part(request: &HeaderMap, stored: &Stored) -> Plain {
             plain.body = Bytes::new();
         }
     }
+    plain
+}
+
+fn cut(mut plain: Plain, range: Range<usize>, told: String) -> Plain {
+    plain.status = StatusCode::PARTIAL_CONTENT;
+    plain.headers.insert(CONTENT_LENGTH, number(range.len()));
+    plain.headers.insert(CONTENT_RANGE, text(told));
+    plain.body = plain.body.slice(range);
     plain
 }
 

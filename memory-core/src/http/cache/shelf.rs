@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Policy,
+    Asked, Policy,
     stored::{self, Stored},
 };
 
@@ -30,16 +30,21 @@ const MOST: usize = 32;
 
 impl Shelf {
     /// The latest response for a request, and its age now, when the shelf has been stored for `stored_for`.
-    pub(in crate::http) fn select(&self, asked: &HeaderMap, stored_for: Duration) -> Option<Variant> {
-        let variant = self.variants.iter().find(|variant| variant.response.answers(asked))?;
+    pub(in crate::http) fn select(
+        &self,
+        asked: &Asked,
+        headers: &HeaderMap,
+        stored_for: Duration,
+        policy: &Policy,
+    ) -> Option<Variant> {
+        let variant = self.variants.iter().find(|variant| variant.response.answers(asked, headers, policy))?;
         Some(variant.after(stored_for))
     }
 
     /// The shelf with a new response, in the place of those that answer the same requests, after it was stored for `stored_for`.
     pub(in crate::http) fn with(self, new: Variant, stored_for: Duration, policy: &Policy) -> Self {
-        let is_kept = |variant: &Variant| {
-            variant.response.selectors != new.response.selectors && !variant.use_left(policy).is_zero()
-        };
+        let is_kept =
+            |variant: &Variant| !new.response.replaces(&variant.response) && !variant.use_left(policy).is_zero();
         let aged = self.variants.iter().map(|variant| variant.after(stored_for));
         let kept: Vec<Variant> = aged.filter(is_kept).take(MOST - 1).collect();
         Self { variants: std::iter::once(new).chain(kept).collect() }

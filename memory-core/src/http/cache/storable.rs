@@ -11,9 +11,10 @@ use axum::{
 
 use super::{
     super::fields::{CacheControl, imf, members},
-    Asked, Policy,
+    Asked, Method, Policy,
     freshness::{explicit, is_heuristically_cacheable, lifetime},
     hop::strip_hop_by_hop,
+    range::Piece,
     stored::{Stored, Terms},
     vary::{Selector, selectors},
 };
@@ -24,10 +25,16 @@ const LONGEST_HEAD: usize = 64 << 10;
 /// What `FmResponseCacheLayer` itself sets, and does not store.
 const OURS: [&str; 1] = ["x-fm-cache"];
 
+/// Marks a response that is another resource's than the one asked for, such as what a redirect led to.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "client"), allow(dead_code, reason = "only clients follow redirects"))]
+pub(crate) struct Elsewhere;
+
 /// A response that may be stored, without its body.
 pub(in crate::http) struct Storable {
     status: StatusCode,
     headers: HeaderMap,
+    piece: Option<Piece>,
     selectors: Vec<Selector>,
     terms: Terms,
 }
@@ -39,36 +46,41 @@ pub(in crate::http) fn storable(
     response: &Parts,
     policy: &Policy,
 ) -> Option<Storable> {
+    if response.extensions.get::<Elsewhere>().is_some() {
+        return None;
+    }
     let (status, headers) = (response.status, &response.headers);
-    let directives = CacheControl::of(headers);
-    let is_final = !status.is_informational() && !matches!(status.as_u16(), 206 | 304);
+    let directives = directives(headers, policy);
+    let is_final = !status.is_informational() && status != StatusCode::NOT_MODIFIED;
     if !is_final || asked.bypasses || asked.directives.no_store || is_forbidden(status, &directives) {
         return None;
     }
     if length_of_head(headers) > LONGEST_HEAD || has_lengths_at_odds(headers) {
         return None;
     }
+    let is_part = status == StatusCode::PARTIAL_CONTENT;
+    let piece = if is_part { Some(piece(asked, request, headers, &directives)?) } else { None };
     let terms = terms(status, headers, &directives, policy)?;
     let sets_cookie = [SET_COOKIE, HeaderName::from_static("set-cookie2")]
         .iter()
         .any(|name| headers.contains_key(name) && !directives.withheld.contains(name));
-    let may_reach = (!asked.is_authorized || terms.is_for_all)
-        && (!asked.has_cookie || terms.is_for_cookies || policy.shares_cookies)
-        && (!sets_cookie || policy.shares_cookies);
-    if !may_reach {
+    let as_user = !asked.is_authorized || terms.is_for_all;
+    let as_visitor = !asked.has_cookie || terms.is_for_cookies || policy.shares_cookies;
+    if !(policy.is_private || as_user && as_visitor) || sets_cookie && !policy.shares_cookies {
         return None;
     }
-    let selectors = selectors(request, headers)?;
-    Some(Storable { status, headers: to_store(headers, &directives), selectors, terms })
+    let selectors = selectors(request, headers, terms.is_personal, policy)?;
+    Some(Storable { status, headers: to_store(headers, &directives), piece, selectors, terms })
 }
 
 impl Storable {
     /// With its body.
     pub(in crate::http) fn with_body(self, body: Bytes) -> Option<Stored> {
-        let Self { status, headers, selectors, terms } = self;
+        let Self { status, headers, piece, selectors, terms } = self;
         let told = headers.get(CONTENT_LENGTH).map(|length| length.to_str().ok().and_then(|text| text.parse().ok()));
         let is_whole = told.is_none_or(|told| told == Some(body.len())) || status == StatusCode::NO_CONTENT;
-        is_whole.then_some(Stored { status, headers, body, selectors, terms })
+        let fits = piece.as_ref().is_none_or(|piece| piece.fits(body.len()));
+        (is_whole && fits).then_some(Stored { status, headers, body, piece, selectors, terms })
     }
 
     /// The length of the body, where the response tells.
@@ -80,13 +92,29 @@ impl Storable {
 impl Stored {
     /// With other headers, those that a validation brought.
     pub(super) fn with_headers(&self, headers: HeaderMap, policy: &Policy) -> Option<Self> {
-        let directives = CacheControl::of(&headers);
+        let directives = directives(&headers, policy);
         if is_forbidden(self.status, &directives) {
             return None;
         }
         let terms = terms(self.status, &headers, &directives, policy)?;
         Some(Self { headers: to_store(&headers, &directives), terms, ..self.clone() })
     }
+}
+
+/// Whether a response says itself how long it is fresh.
+pub(in crate::http) fn is_explicit(headers: &HeaderMap, policy: &Policy) -> bool {
+    explicit(headers, &directives(headers, policy)).is_some()
+}
+
+fn directives(headers: &HeaderMap, policy: &Policy) -> CacheControl {
+    let directives = CacheControl::of(headers);
+    if policy.is_private { directives.for_private_cache() } else { directives }
+}
+
+/// What part of a whole a response is; `None` where it is of no use to anybody else.
+fn piece(asked: &Asked, request: &HeaderMap, response: &HeaderMap, directives: &CacheControl) -> Option<Piece> {
+    let may_be_used = asked.method == Method::Get && explicit(response, directives).is_some() && !directives.no_cache;
+    may_be_used.then(|| Piece::of(request, response)).flatten()
 }
 
 fn is_forbidden(status: StatusCode, directives: &CacheControl) -> bool {
@@ -116,6 +144,7 @@ fn terms(status: StatusCode, headers: &HeaderMap, directives: &CacheControl, pol
         is_for_cookies: directives.public
             || directives.s_maxage.is_some()
             || members(headers, &VARY).any(|name| name.eq_ignore_ascii_case(COOKIE.as_str().as_bytes())),
+        is_personal: policy.is_private && !directives.public,
         stale_while_revalidate: directives.stale_while_revalidate.unwrap_or_default(),
         stale_if_error: directives.stale_if_error,
     })

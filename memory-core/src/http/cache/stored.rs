@@ -4,11 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderName, StatusCode},
 };
 use serde::{Deserialize, Serialize, de::Error};
 
-use super::vary::{self, Selector};
+use super::{
+    super::page::Head,
+    Asked, Method, Policy,
+    range::Piece,
+    vary::{self, Selector},
+};
 
 /// A response as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +22,8 @@ pub(in crate::http) struct Stored {
     pub(in crate::http) status: StatusCode,
     pub(in crate::http) headers: HeaderMap,
     pub(in crate::http) body: Bytes,
+    /// Of a 206, what part its body is.
+    pub(super) piece: Option<Piece>,
     /// What requests must have for it to be their answer.
     pub(super) selectors: Vec<Selector>,
     pub(in crate::http) terms: Terms,
@@ -35,14 +42,22 @@ pub(in crate::http) struct Terms {
     pub(in crate::http) is_for_all: bool,
     /// Whether requests with cookies may have it.
     pub(in crate::http) is_for_cookies: bool,
+    /// Whether it is only for requests with the same fields.
+    pub(in crate::http) is_personal: bool,
     pub(in crate::http) stale_while_revalidate: Duration,
     pub(in crate::http) stale_if_error: Option<Duration>,
 }
 
 impl Stored {
-    /// Whether it is the answer to requests with these headers.
-    pub(in crate::http) fn answers(&self, asked: &HeaderMap) -> bool {
-        vary::selects(&self.selectors, asked)
+    /// Whether it is the answer to a request with these headers.
+    pub(in crate::http) fn answers(&self, asked: &Asked, headers: &HeaderMap, policy: &Policy) -> bool {
+        let has_part = |piece: &Piece| asked.method == Method::Get && piece.part(headers, self).is_some();
+        self.piece.as_ref().is_none_or(has_part) && vary::selects(self, headers, policy)
+    }
+
+    /// Whether `other` answers the same requests.
+    pub(super) fn replaces(&self, other: &Self) -> bool {
+        self.selectors == other.selectors && (self.piece.is_none() || self.piece == other.piece)
     }
 
     /// With these fields, as they came, for the one who asked for it.
@@ -54,23 +69,20 @@ impl Stored {
 /// A [`Stored`] as it is written down.
 #[derive(Serialize, Deserialize)]
 struct Written {
-    status: u16,
-    headers: Vec<(String, Bytes)>,
+    head: Head,
     body: Bytes,
+    piece: Option<Piece>,
     selectors: Vec<(String, Option<Bytes>)>,
     terms: Terms,
 }
 
 impl From<Stored> for Written {
     fn from(stored: Stored) -> Self {
-        let Stored { status, headers, body, selectors, terms } = stored;
+        let Stored { status, headers, body, piece, selectors, terms } = stored;
         Self {
-            status: status.as_u16(),
-            headers: headers
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), Bytes::copy_from_slice(value.as_bytes())))
-                .collect(),
+            head: Head { status, headers },
             body,
+            piece,
             selectors: selectors
                 .into_iter()
                 .map(|(name, value)| (name.as_str().to_owned(), value.map(Bytes::from)))
@@ -84,16 +96,14 @@ impl TryFrom<Written> for Stored {
     type Error = axum::http::Error;
 
     fn try_from(written: Written) -> Result<Self, axum::http::Error> {
-        let mut headers = HeaderMap::with_capacity(written.headers.len());
-        for (name, value) in written.headers {
-            headers.append(HeaderName::try_from(name)?, HeaderValue::from_maybe_shared(value)?);
-        }
+        let Head { status, headers } = written.head;
         let selectors = written.selectors.into_iter();
         let selectors = selectors.map(|(name, value)| Ok((HeaderName::try_from(name)?, value.map(Vec::from))));
         Ok(Self {
-            status: StatusCode::from_u16(written.status)?,
+            status,
             headers,
             body: written.body,
+            piece: written.piece,
             selectors: selectors.collect::<Result<_, axum::http::Error>>()?,
             terms: written.terms,
         })

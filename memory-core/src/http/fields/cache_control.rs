@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, header::CACHE_CONTROL};
 
-use super::list::{Members, members};
+use super::{directives::directives, list::Members};
 
 /// The directives of all `Cache-Control` lines of a message.
 ///
@@ -34,17 +34,18 @@ impl CacheControl {
     /// The directives of a message.
     pub(in crate::http) fn of(headers: &HeaderMap) -> Self {
         let mut directives = Self::default();
-        for member in members(headers, &CACHE_CONTROL) {
-            directives.add(member);
+        for (name, value) in self::directives(headers, &CACHE_CONTROL) {
+            directives.add(name, value);
         }
         directives
     }
 
-    fn add(&mut self, member: &[u8]) {
-        let (name, value) = match member.iter().position(|byte| *byte == b'=') {
-            Some(at) => (member[..at].trim_ascii_end(), Some(unquoted(member[at + 1..].trim_ascii_start()))),
-            None => (member, None),
-        };
+    /// As a private cache reads them: what is said to shared ones is not there.
+    pub(in crate::http) fn for_private_cache(self) -> Self {
+        Self { s_maxage: None, proxy_revalidate: false, private: false, ..self }
+    }
+
+    fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
         match &*name.to_ascii_lowercase() {
             b"max-age" => shorten(&mut self.max_age, seconds(value)),
             b"s-maxage" => shorten(&mut self.s_maxage, seconds(value)),
@@ -101,10 +102,6 @@ fn seconds(value: Option<&[u8]>) -> Duration {
 
 /// More seconds than this are this many.
 const FOREVER: u64 = 1 << 31;
-
-fn unquoted(value: &[u8]) -> &[u8] {
-    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
-}
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,8 @@
 
 use axum::http::HeaderValue;
 
+use super::list::Members;
+
 /// An entity tag, as it stands in its field.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) struct EntityTag<'a>(&'a [u8]);
@@ -12,18 +14,22 @@ impl<'a> EntityTag<'a> {
         Self(value.as_bytes().trim_ascii())
     }
 
-    /// One member of an `If-None-Match` field.
-    pub(in crate::http) fn member(member: &'a [u8]) -> Self {
-        Self(member)
+    /// Whether the lines of `If-None-Match` name it, or anything there is (RFC 9110, section 13.1.2).
+    pub(in crate::http) fn is_known<'b>(
+        this: Option<Self>,
+        none_match: impl IntoIterator<Item = &'b HeaderValue>,
+    ) -> bool {
+        let mut members = none_match.into_iter().flat_map(|line| Members(line.as_bytes()));
+        members.any(|member| member == b"*" || this.is_some_and(|tag| tag.is_equivalent(EntityTag(member))))
     }
 
     /// Whether it promises no more than equivalence.
-    pub(in crate::http) fn is_weak(self) -> bool {
+    fn is_weak(self) -> bool {
         self.0.starts_with(b"W/")
     }
 
     /// Weak comparison, for `If-None-Match` (section 8.8.3.2).
-    pub(in crate::http) fn is_equivalent(self, other: EntityTag<'_>) -> bool {
+    fn is_equivalent(self, other: EntityTag<'_>) -> bool {
         self.opaque() == other.opaque()
     }
 
@@ -34,5 +40,26 @@ impl<'a> EntityTag<'a> {
 
     fn opaque(self) -> &'a [u8] {
         self.0.strip_prefix(b"W/").unwrap_or(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_known(lines: &[&'static str], tag: &'static str) -> bool {
+        let lines: Vec<HeaderValue> = lines.iter().map(|line| HeaderValue::from_static(line)).collect();
+        EntityTag::is_known(Some(EntityTag::of(&HeaderValue::from_static(tag))), &lines)
+    }
+
+    #[test]
+    fn tags_match_weakly_and_in_lists() {
+        for known in ["\"a,b\"", "W/\"a,b\"", "\"x\" , \"a,b\"", "*"] {
+            assert!(is_known(&[known], "\"a,b\""), "{known}");
+        }
+        for unknown in ["\"a\", \"b\"", "a,b", "", "\"*\"", "w/\"a,b\""] {
+            assert!(!is_known(&[unknown], "\"a,b\""), "{unknown}");
+        }
+        assert!(is_known(&["\"x\"", "\"y\""], "W/\"y\""));
     }
 }

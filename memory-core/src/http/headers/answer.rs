@@ -21,12 +21,14 @@ use http_body::Frame;
 
 use super::{
     asked::{Asked, Asking},
-    directives::any_match,
     told,
 };
 use crate::{
     cache::{FmOutcome, Served},
-    http::body::Resumed,
+    http::{
+        body::{Resumed, failing},
+        fields::EntityTag,
+    },
     print::Print,
     time::Expiry,
 };
@@ -89,7 +91,7 @@ fn kept(mut response: Response, asked: &Asked, served: &Served, print: &Print, l
 /// Whether the client has the response already (RFC 9110, section 13.2.2).
 fn is_known(asked: &Asked, headers: &HeaderMap) -> bool {
     if !asked.none_match.is_empty() {
-        return headers.get(ETAG).is_some_and(|etag| any_match(&asked.none_match, etag));
+        return headers.get(ETAG).is_some_and(|etag| EntityTag::is_known(Some(EntityTag::of(etag)), &asked.none_match));
     }
     let Some(since) = &asked.modified_since else { return false };
     let time = |value: &HeaderValue| -> Option<SystemTime> { httpdate::parse_http_date(value.to_str().ok()?).ok() };
@@ -149,7 +151,7 @@ fn at_hand(mut body: Body) -> Result<Bytes, Body> {
             Err(trailers) => Err(Resumed::body([trailers], body)),
         },
         Poll::Ready(None) => Ok(Bytes::new()),
-        Poll::Ready(Some(Err(error))) => Err(crate::http::body::failing(error)),
+        Poll::Ready(Some(Err(error))) => Err(failing(error)),
         Poll::Pending => Err(body),
     }
 }

@@ -7,8 +7,11 @@ use axum::http::{
     header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA},
 };
 
-use super::{Settings, directives};
-use crate::cache::{Exchange, Wish};
+use super::Settings;
+use crate::{
+    cache::{Exchange, Wish},
+    http::fields::directives,
+};
 
 /// One request.
 #[derive(Debug)]
@@ -83,7 +86,7 @@ impl Asked {
 /// What the client takes (RFC 9111, section 5.2.1). What makes no sense is not there.
 fn wish(headers: &HeaderMap) -> Wish {
     let mut wish = Wish::default();
-    for (name, value) in directives(headers.get_all(CACHE_CONTROL)) {
+    for (name, value) in directives(headers, &CACHE_CONTROL) {
         match &*name.to_ascii_lowercase() {
             b"no-store" => wish.bypass = true,
             b"no-cache" => wish.refresh = true,
@@ -96,7 +99,7 @@ fn wish(headers: &HeaderMap) -> Wish {
         }
     }
     if !headers.contains_key(CACHE_CONTROL) {
-        wish.refresh |= directives(headers.get_all(PRAGMA)).any(|(name, _)| name.eq_ignore_ascii_case(b"no-cache"));
+        wish.refresh |= directives(headers, &PRAGMA).any(|(name, _)| name.eq_ignore_ascii_case(b"no-cache"));
     }
     // Who wants no run gets none.
     wish.bypass &= !wish.only_if_cached;

@@ -2,7 +2,6 @@
 
 mod answer;
 mod asked;
-mod directives;
 mod told;
 
 use std::{
@@ -17,7 +16,6 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use self::asked::Asked;
-pub(super) use self::directives::directives;
 use crate::cache::{Context, Exchange, Surrounded};
 
 /// HTTP caching for the memorized handlers of a router, from what their caches know anyway.

@@ -4,25 +4,23 @@ use std::{future::Future, sync::Arc, time::SystemTime};
 
 use axum::{
     body::{Body, HttpBody},
-    http::{
-        HeaderMap, StatusCode,
-        header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION},
-        request::Parts,
-    },
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
     response::Response,
 };
 use tokio::runtime::Handle;
 use tracing::Instrument;
 
 use super::{
-    super::cache::{
-        Asked, Decision, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses, is_same_head,
-        storable, update,
+    super::{
+        body::{Read, read},
+        cache::{
+            Asked, Decision, Elsewhere, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses,
+            is_same_head, storable, update,
+        },
     },
     FmResponseCacheLayer, Request,
-    body::{Read, read},
     key::Place,
-    origin::Origin,
+    origin::{HasStandIn, Origin},
     told::{Told, Why},
 };
 use crate::{
@@ -45,11 +43,11 @@ type Lead = AnyLead<Key, Landed>;
 
 /// One request that may be answered from the cache.
 pub(super) struct Exchange {
-    shared: Arc<FmResponseCacheLayer>,
-    cache: FmCache,
-    key: Key,
-    asked: Asked,
-    parts: Parts,
+    pub(super) shared: Arc<FmResponseCacheLayer>,
+    pub(super) cache: FmCache,
+    pub(super) key: Key,
+    pub(super) asked: Asked,
+    pub(super) parts: Parts,
 }
 
 /// How often a request waits for others before it goes by itself.
@@ -68,13 +66,17 @@ impl Exchange {
         asked.bypasses |= !body.is_end_stream() && body.size_hint().exact() != Some(0);
         let place = place.filter(|_| !cache.core().is_closed());
         match (asked.method, place) {
-            (Method::Unsafe, place) => unsafe_method(&shared, &cache, inner, parts, body, place).await,
             (Method::Get | Method::Head, Some(place)) if !asked.bypasses => {
-                let key = place.key();
+                let key = shared.key_of(&place);
                 Self { shared, cache, key, asked, parts }.look(inner).await
             }
+            (Method::Unsafe, Some(place)) => {
+                let key = shared.key_of(&place);
+                Self { shared, cache, key, asked, parts }.change(inner, body, place).await
+            }
             (method, _) => {
-                let why = if method == Method::Other { Why::Method } else { Why::Bypass };
+                let is_other = matches!(method, Method::Other | Method::Unsafe);
+                let why = if is_other { Why::Method } else { Why::Bypass };
                 let answer = inner.ask(Request::from_parts(parts, body)).await?;
                 Ok(passed_on(answer, Told::Forwarded(why, false), &cache))
             }
@@ -106,7 +108,7 @@ impl Exchange {
     }
 
     fn select(&self, held: Option<&Held<Shelf>>) -> Option<Variant> {
-        held.and_then(|held| held.value.select(&self.parts.headers, held.age))
+        held.and_then(|held| held.value.select(&self.asked, &self.parts.headers, held.age, &self.shared.policy))
     }
 
     fn decide(&self, variant: Option<&Variant>) -> Decision {
@@ -128,14 +130,15 @@ impl Exchange {
         told.answer(&self.asked, &self.parts.headers, variant, self.cache.prefix())
     }
 
-    fn passed_on(&self, response: Response, told: Told) -> Response {
+    pub(super) fn passed_on(&self, response: Response, told: Told) -> Response {
         self.cache.core().note_held(self.key.as_key(), told.outcome());
         passed_on(response, told, &self.cache)
     }
 
     /// Asks the origin, together with whoever asks it for the same.
     async fn forward<S: Origin>(self, inner: S, plan: Plan) -> Result<Response, S::Failure> {
-        if !self.asked.may_wait() {
+        // A client waits for no other one's request: each has its own timeout, and ends when its caller goes away.
+        if self.shared.policy.is_private || !self.asked.may_wait() {
             let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
             return self.fetch(inner, lead, plan).await;
         }
@@ -165,7 +168,7 @@ impl Exchange {
     /// Whether the answer to another request is one to this.
     fn may_take(&self, variant: &Variant, cache: &FmCache) -> bool {
         std::ptr::eq(cache.core(), self.cache.core())
-            && variant.response.answers(&self.parts.headers)
+            && variant.response.answers(&self.asked, &self.parts.headers, &self.shared.policy)
             && self.decide(Some(variant)) == Decision::Serve
     }
 
@@ -208,12 +211,16 @@ impl Exchange {
         let since = self.cache.core().since(&self.key, since).await;
         let conditional = stored.as_ref().and_then(|stored| conditional(&self.parts, &stored.response));
         let is_conditional = conditional.is_some();
+        let mut parts = conditional.unwrap_or_else(|| self.parts.clone());
+        if stored.as_ref().is_some_and(|stored| self.is_excused(stored, true)) {
+            parts.extensions.insert(HasStandIn);
+        }
         let sent = Tick::now();
-        let answer = self.ask(inner.clone(), conditional).await;
+        let answer = self.ask(inner.clone(), Some(parts)).await;
         let landing = Landing { lead, found, since, why, sent };
         let response = match answer {
             Ok(response) => response,
-            Err(failure) => return self.failed(landing, stored, failure),
+            Err(failure) => return self.failed::<S>(landing, stored, failure),
         };
         match stored {
             Some(stored) if is_conditional && response.status() == StatusCode::NOT_MODIFIED => {
@@ -237,9 +244,14 @@ impl Exchange {
     }
 
     /// The origin can't be reached.
-    fn failed<F>(&self, landing: Landing, stored: Option<Variant>, failure: F) -> Result<Response, F> {
+    fn failed<S: Origin>(
+        &self,
+        landing: Landing,
+        stored: Option<Variant>,
+        failure: S::Failure,
+    ) -> Result<Response, S::Failure> {
         landing.give_up();
-        match stored.filter(|stored| self.is_excused(stored, false)) {
+        match stored.filter(|stored| S::is_unreached(&failure) && self.is_excused(stored, false)) {
             Some(stored) => Ok(self.serve(&stored, Told::Stale)),
             None => Err(failure),
         }
@@ -257,8 +269,10 @@ impl Exchange {
         stored: Variant,
         response: Response,
     ) -> Result<Response, S::Failure> {
-        let Some(updated) = update(&stored.response, response.headers(), &self.shared.policy) else {
-            // It forbids to keep what is stored: ask for a response.
+        let is_about_it = response.extensions().get::<Elsewhere>().is_none();
+        let updated = is_about_it.then(|| update(&stored.response, response.headers(), &self.shared.policy)).flatten();
+        let Some(updated) = updated else {
+            // It is about something else, or forbids to keep what is stored: ask for a response.
             let response = self.ask(inner, None).await?;
             return Ok(self.landed(landing, response).await);
         };
@@ -270,7 +284,7 @@ impl Exchange {
     }
 
     /// A response has come: it is stored where it may be, else passed on as it comes.
-    async fn landed(&self, landing: Landing, response: Response) -> Response {
+    pub(super) async fn landed(&self, landing: Landing, response: Response) -> Response {
         let why = landing.why;
         let (head, body) = response.into_parts();
         let to_store = storable(&self.asked, &self.parts.headers, &head, &self.shared.policy)
@@ -349,7 +363,7 @@ impl Exchange {
         let landing = Landing { lead: None, found, since, why, sent };
         let response = match answer {
             Ok(response) => response,
-            Err(failure) => return self.failed(landing, stored, failure),
+            Err(failure) => return self.failed::<S>(landing, stored, failure),
         };
         if let Some(stored) = stored.filter(|_| response.status() == StatusCode::OK) {
             self.compare(landing, &stored, response.headers()).await;
@@ -385,7 +399,7 @@ struct Plan {
 }
 
 /// What is known when the origin has answered.
-struct Landing {
+pub(super) struct Landing {
     lead: Option<Lead>,
     found: Option<Held<Shelf>>,
     since: Since,
@@ -394,6 +408,14 @@ struct Landing {
 }
 
 impl Landing {
+    /// Of a response to a request that was not for what is stored.
+    pub(super) async fn beside(exchange: &Exchange, sent: Tick) -> Self {
+        let (found, since) = exchange.cache.core().held::<Shelf>(&exchange.key).await;
+        let since = exchange.cache.core().since(&exchange.key, since).await;
+        let lead = exchange.shared.flights.lead_if_idle(&exchange.key.as_key());
+        Self { lead, found, since, why: Why::Method, sent }
+    }
+
     /// Tells those who wait that there is nothing for them.
     fn give_up(self) {
         if let Some(lead) = self.lead {
@@ -409,28 +431,4 @@ impl Landing {
 fn passed_on(mut response: Response, told: Told, cache: &FmCache) -> Response {
     told.tell(response.headers_mut(), cache.prefix(), None);
     response
-}
-
-/// Passes an unsafe request on; its success invalidates what it may have changed (RFC 9111, section 4.4).
-async fn unsafe_method<S: Origin>(
-    shared: &FmResponseCacheLayer,
-    cache: &FmCache,
-    inner: S,
-    parts: Parts,
-    body: Body,
-    place: Option<Place>,
-) -> Result<Response, S::Failure> {
-    let answer = inner.ask(Request::from_parts(parts, body)).await?;
-    if let Some(place) = place.filter(|_| answer.status().is_success() || answer.status().is_redirection()) {
-        let named = [LOCATION, CONTENT_LOCATION]
-            .into_iter()
-            .filter_map(|name| place.refer(answer.headers().get(name)?.to_str().ok()?));
-        let mut places: Vec<Place> = named.collect();
-        places.push(place);
-        for place in places {
-            // Without `.strict()` a removal does not fail: it is queued.
-            let _ = shared.remove(cache, &place.key()).await;
-        }
-    }
-    Ok(passed_on(answer, Told::Forwarded(Why::Method, false), cache))
 }

@@ -5,7 +5,6 @@ use axum::{
     http::{HeaderMap, Uri, header::HOST, request::Parts},
 };
 
-use super::NAMESPACE;
 use crate::{cache::direct_key, key::Key};
 
 /// A resource: its host, and path with query as written.
@@ -56,8 +55,8 @@ impl Place {
     }
 
     /// The key of what is stored for it.
-    pub(super) fn key(&self) -> Key {
-        direct_key(Some(NAMESPACE), &format!("{}{}", self.host, self.path))
+    pub(super) fn key(&self, namespace: &str) -> Key {
+        direct_key(Some(namespace), &format!("{}{}", self.host, self.path))
     }
 
     fn at(&self, path: &str) -> Self {

@@ -1,9 +1,11 @@
 //! [`FmResponseCacheLayer`]: a shared cache before a service.
 
-mod body;
+mod change;
 mod exchange;
 mod key;
 mod origin;
+#[cfg(feature = "client")]
+mod private;
 mod told;
 
 use std::{
@@ -20,10 +22,14 @@ use axum::{
 use tower_layer::Layer;
 use tower_service::Service;
 
+#[cfg(feature = "client")]
+pub(crate) use self::origin::HasStandIn;
+pub(crate) use self::origin::Origin;
+#[cfg(feature = "client")]
+pub use self::private::FmHttpCache;
 use self::{
     exchange::{Exchange, Landed},
     key::Place,
-    origin::Origin,
 };
 use super::cache::Policy;
 use crate::{
@@ -82,10 +88,15 @@ pub struct FmResponseCacheService<S> {
 /// The namespace of stored responses.
 const NAMESPACE: &str = "http";
 
+/// That of the responses that only clients of this program may have.
+const PRIVATE_NAMESPACE: &str = "http-private";
+
 impl FmResponseCacheLayer {
     /// With the defaults below, in the cache of each request.
     pub fn new() -> Self {
         let policy = Policy {
+            is_private: false,
+            ranks_languages: false,
             is_heuristic: false,
             shares_cookies: false,
             obeys_clients: false,
@@ -155,6 +166,18 @@ impl FmResponseCacheLayer {
         self
     }
 
+    /// Whether languages that a request wants equally (`en, de`) are in no order, and a response in the one language that a request
+    /// wants most is its answer, whatever else it would take. More requests share a response; some origins choose otherwise.
+    ///
+    /// # Default
+    ///
+    /// `false`: only the same lists of languages are the same, but for blanks and case.
+    #[must_use]
+    pub fn rank_languages(mut self, ranks: bool) -> Self {
+        self.policy.ranks_languages = ranks;
+        self
+    }
+
     /// Whether clients can ask for fresher responses than the cache has: `no-cache`, `max-age`, `min-fresh`, `Pragma: no-cache` and
     /// `no-store` in a request reach the handler. (`only-if-cached` and `max-stale` ask it for nothing, and are always obeyed; what
     /// answers a `no-store` is never stored.)
@@ -194,7 +217,12 @@ impl FmResponseCacheLayer {
         let place = uri.parse::<Uri>().ok().and_then(|uri| Place::of_uri(&uri)).ok_or_else(|| {
             FmError::new(Kind::Config, format!("`{uri}` names no stored response: give a URI with its host"))
         })?;
-        self.remove(&self.chosen(), &place.key()).await
+        self.remove(&self.chosen(), &self.key_of(&place)).await
+    }
+
+    /// The key of what is stored for a resource.
+    fn key_of(&self, place: &Place) -> Key {
+        place.key(if self.policy.is_private { PRIVATE_NAMESPACE } else { NAMESPACE })
     }
 
     /// Removes what is stored, and keeps requests under way from storing.

@@ -21,7 +21,16 @@ pub trait Origin: Clone + Send + 'static {
 
     /// Its answer to one request.
     fn ask(self, request: Request) -> impl Future<Output = Result<Response, Self::Failure>> + Send;
+
+    /// Whether it failed because there is no answer, so that a stored one may stand in.
+    fn is_unreached(_: &Self::Failure) -> bool {
+        true
+    }
 }
+
+/// Marks a request whose failure nobody will see: a stored response says that it stands in for errors (RFC 5861, section 4).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HasStandIn;
 
 impl<S, B> Origin for S
 where
