@@ -187,6 +187,37 @@ pub use memory_macros::Retryable;
 /// # Examples
 ///
 /// ```
+/// # use memory_core::{FmError, bulkhead};
+/// #[bulkhead(max_concurrent = 10, max_queued = 20, max_wait = 1)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::bulkhead;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, circuit_breaker, retry, stop_after_retries};
+/// #[retry(stop = stop_after_retries(3))]
+/// #[circuit_breaker(failure_rate = 0.5, open_for = 30)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::circuit_breaker;
+/// # Examples
+///
+/// ```
 /// # use memory_core::default_retry;
 /// #[default_retry(attempts = 5, wait_min = 1, wait_max = 30)]
 /// async fn read(path: &str) -> Result<String, std::io::Error> {
@@ -199,6 +230,66 @@ pub use memory_macros::Retryable;
 /// ---
 #[cfg(all(feature = "macros", feature = "retry"))]
 pub use memory_macros::default_retry;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, fallback};
+/// #[fallback(0, on = |error| error.is_timeout())]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::fallback;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, hedge};
+/// #[hedge(after = 0.1)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::hedge;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, rate_limit};
+/// #[rate_limit(rate = 100, per = 1, max_wait = 0.5)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::rate_limit;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, resilient};
+/// #[resilient(fallback(0), timeout(30, attempt = 2), default_retry(attempts = 3), circuit_breaker, bulkhead(max_concurrent = 10))]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::resilient;
 /// # Examples
 ///
 /// ```
@@ -220,6 +311,21 @@ pub use memory_macros::default_retry;
 /// ---
 #[cfg(all(feature = "macros", feature = "retry"))]
 pub use memory_macros::retry;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, timeout};
+/// #[timeout(30, attempt = 2)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::timeout;
 #[cfg(feature = "macros")]
 pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 #[cfg(feature = "client")]

@@ -17,6 +17,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() { assert_eq!(price().await.unwrap(), 7); }
 //! ```
 
+pub use std;
 use std::{error::Error, time::Duration};
 
 use crate::{
@@ -184,6 +185,16 @@ impl Site {
 /// Asks the first fallback that takes the error's type; for `failure_on` and `on`.
 pub fn of_error<T, E, P: Fn(&E) -> bool>(_: &Result<T, E>, predicate: P) -> P {
     predicate
+}
+
+/// Whether a predicate says so of this error; it tells a closure what it is called with.
+pub fn asks<E>(error: &E, predicate: impl FnOnce(&E) -> bool) -> bool {
+    predicate(error)
+}
+
+/// What a fallback answers; it tells a closure what it is called with.
+pub fn instead<E, R>(error: E, fallback: impl FnOnce(E) -> R) -> R {
+    fallback(error)
 }
 
 /// Whether an error counts as a failure for the breaker, as far as it can be looked through:
