@@ -1,6 +1,6 @@
 //! The one error type of this crate: opaque, cheap to clone, with questions instead of variants.
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 /// Why a cache call failed.
 ///
@@ -26,6 +26,8 @@ struct Inner {
     kind: Kind,
     message: Cow<'static, str>,
     source: Option<Box<dyn Cause>>,
+    /// When to come again, where a refusal knows.
+    retry_after: Option<Duration>,
 }
 
 /// What an error is about: an error, or something that holds one without being one itself (`anyhow::Error`).
@@ -68,12 +70,18 @@ pub enum Kind {
     Retry,
     /// The HTTP client failed.
     Client,
+    /// A circuit breaker is open.
+    CircuitOpen,
+    /// A rate limiter has no token.
+    RateLimited,
+    /// A bulkhead has no room.
+    BulkheadFull,
 }
 
 impl FmError {
     #[doc(hidden)]
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { inner: Arc::new(Inner { kind, message: message.into(), source: None }) }
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: None, retry_after: None }) }
     }
 
     #[doc(hidden)]
@@ -94,7 +102,13 @@ impl FmError {
     }
 
     fn caused(kind: Kind, message: Cow<'static, str>, source: Box<dyn Cause>) -> Self {
-        Self { inner: Arc::new(Inner { kind, message, source: Some(source) }) }
+        Self { inner: Arc::new(Inner { kind, message, source: Some(source), retry_after: None }) }
+    }
+
+    /// A policy lets no call through; `retry_after` is when it may.
+    #[cfg(feature = "retry")]
+    pub(crate) fn refused(kind: Kind, message: String, retry_after: Option<Duration>) -> Self {
+        Self { inner: Arc::new(Inner { kind, message: message.into(), source: None, retry_after }) }
     }
 
     #[doc(hidden)]
@@ -130,6 +144,33 @@ impl FmError {
     /// The cache has been closed.
     pub fn is_closed(&self) -> bool {
         self.inner.kind == Kind::Closed
+    }
+
+    /// A circuit breaker was open: the call was not made.
+    pub fn is_circuit_open(&self) -> bool {
+        self.inner.kind == Kind::CircuitOpen
+    }
+
+    /// A rate limiter had no token within its wait: the call was not made.
+    pub fn is_rate_limited(&self) -> bool {
+        self.inner.kind == Kind::RateLimited
+    }
+
+    /// A bulkhead had no room within its wait: the call was not made.
+    pub fn is_bulkhead_full(&self) -> bool {
+        self.inner.kind == Kind::BulkheadFull
+    }
+
+    /// How long to stay away, where a policy that refused the call knows: until the breaker lets probes through, or the
+    /// limiter has a token.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
+    }
+
+    /// A policy refused the call before it was made.
+    #[cfg(feature = "retry")]
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.inner.kind, Kind::CircuitOpen | Kind::RateLimited | Kind::BulkheadFull)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | cache what a function returns | [`macro@memorize`], [`derive@CacheKey`] |
 //! | use the cache by hand | [`FmCacheManager`] (the process-wide one), [`FmCache`] (a handle) |
 //! | keep entries in memory | [`FmMemoryBackend`] |
+//! | spare an upstream, and who waits for it | [`resilient`], [`CircuitBreaker`], [`RateLimiter`], [`Bulkhead`], [`Hedge`] |
 //! | call again what fails for now | [`macro@default_retry`], [`macro@retry`], [`fn@retry`], [`derive@Retryable`] |
 //! | tell HTTP clients what is cached | [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson) |
 //! | make a value once | [`macro@cached_singleton`] |
@@ -116,10 +117,11 @@
 //! | `client` | yes | [`FmResilientClient`]; `reqwest::Error`s are judged |
 //! | `axum` | yes | extractors as key parts, responses as cached values, [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson), [`FmResponseCacheLayer`], [`FmCache::layer`], errors as responses |
 //! | `test-util` | no | [`test_util`](https://docs.rs/memory-core/latest/memory_core/test_util): faults from a seed, a simulated Redis; under paused tokio time, the waits of sync retries move the clock instead of blocking |
+//! | `chaos` | no | [`Chaos`] injects in release builds too |
 //! | `metrics` | no | nothing yet |
 
 // The rooms, ground floor first; a room imports only rooms before it in this list: error, time, sync; key, codec; print, entry;
-// backend; flight; stats; cache; http; retry (no cache room); singleton; client (retry); __private, for the macros.
+// backend; flight; stats; cache; http; retry (no cache room); resilience (retry); singleton; client (retry, resilience); __private, for the macros.
 #[doc(hidden)]
 pub mod __private;
 pub mod backend;
@@ -145,6 +147,8 @@ mod print {
     #[derive(Debug)]
     pub enum Print {}
 }
+#[cfg(feature = "retry")]
+mod resilience;
 #[cfg(feature = "retry")]
 mod retry;
 mod singleton;
@@ -183,6 +187,37 @@ pub use memory_macros::Retryable;
 /// # Examples
 ///
 /// ```
+/// # use memory_core::{FmError, bulkhead};
+/// #[bulkhead(max_concurrent = 10, max_queued = 20, max_wait = 1)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::bulkhead;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, circuit_breaker, retry, stop_after_retries};
+/// #[retry(stop = stop_after_retries(3))]
+/// #[circuit_breaker(failure_rate = 0.5, open_for = 30)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::circuit_breaker;
+/// # Examples
+///
+/// ```
 /// # use memory_core::default_retry;
 /// #[default_retry(attempts = 5, wait_min = 1, wait_max = 30)]
 /// async fn read(path: &str) -> Result<String, std::io::Error> {
@@ -195,6 +230,66 @@ pub use memory_macros::Retryable;
 /// ---
 #[cfg(all(feature = "macros", feature = "retry"))]
 pub use memory_macros::default_retry;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, fallback};
+/// #[fallback(0, on = |error| error.is_timeout())]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::fallback;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, hedge};
+/// #[hedge(after = 0.1)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::hedge;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, rate_limit};
+/// #[rate_limit(rate = 100, per = 1, max_wait = 0.5)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::rate_limit;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, resilient};
+/// #[resilient(fallback(0), timeout(30, attempt = 2), default_retry(attempts = 3), circuit_breaker, bulkhead(max_concurrent = 10))]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::resilient;
 /// # Examples
 ///
 /// ```
@@ -216,10 +311,30 @@ pub use memory_macros::default_retry;
 /// ---
 #[cfg(all(feature = "macros", feature = "retry"))]
 pub use memory_macros::retry;
+/// # Examples
+///
+/// ```
+/// # use memory_core::{FmError, timeout};
+/// #[timeout(30, attempt = 2)]
+/// async fn price(id: u64) -> Result<u64, FmError> {
+///     Ok(id * 100)
+/// }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() { assert_eq!(price(2).await.unwrap(), 200); }
+/// ```
+///
+/// ---
+#[cfg(all(feature = "macros", feature = "retry"))]
+pub use memory_macros::timeout;
 #[cfg(feature = "macros")]
 pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 #[cfg(feature = "client")]
 pub use reqwest;
+#[cfg(feature = "retry")]
+pub use resilience::{
+    Bulkhead, BulkheadBuilder, Chaos, ChaosBuilder, CircuitBreaker, CircuitBreakerBuilder, CircuitState, Hedge,
+    HedgeBuilder, RateLimiter, RateLimiterBuilder, Resilient, resilient,
+};
 #[cfg(feature = "retry")]
 pub use retry::{
     AsError, Backoff, IntoCount, IntoSeconds, Jitter, Predicate, Retry, RetryBudget, RetryError, RetryOn, Retryable,

@@ -6,6 +6,7 @@ mod memorize;
 mod options;
 mod place;
 mod plain_fn;
+mod resilience;
 mod retry;
 mod singleton;
 
@@ -320,4 +321,116 @@ pub fn retry(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_derive(Retryable, attributes(retryable))]
 pub fn derive_retryable(item: TokenStream) -> TokenStream {
     derive::retryable::expand(item.into()).into()
+}
+
+/// Refuses calls of a function that fails too often, so that what it calls can recover and callers need not wait for it.
+///
+/// See `CircuitBreaker` for how it judges. The function, `async` or not, returns a `Result` whose error is `From<FmError>`; its
+/// signature stays as it is. All settings are run-time expressions that mention no argument, and optional:
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `failure_rate = 0.5` | it opens when this share of the recent calls fails | 0.5 |
+/// | `slow_call = 2` | from how long on a call is slow | none is |
+/// | `slow_rate = 0.8` | it opens when this share of them is slow | 1 |
+/// | `window_calls = 100` | the last so many calls are recent, or | 100 |
+/// | `window_time = 30` | the calls of so many seconds | |
+/// | `minimum_calls = 20` | with fewer calls nothing is judged | 20 |
+/// | `open_for = 30` | after this time it lets probes through | 30 s |
+/// | `probes = 3` | so many decide whether it closes | 3 |
+/// | `failure_on = predicate` | which errors are failures | all but HTTP 4xx (408 and 429 are) |
+/// | `with = &BREAKER` | one that several functions share, instead of settings | one of the function's own |
+/// | `crate = path` | where `memory_core` is | `::memory_core` |
+///
+/// # Order
+///
+/// However attributes are stacked, they run in this order, outermost first: fallback → memorize → timeout → retry → hedge → circuit
+/// breaker → rate limit → bulkhead → timeout of the attempt → body. So an old value that `#[memorize(stale_if_error = ..)]` keeps is
+/// answered while the breaker is open, and the breaker sees every attempt of a retry. What the rate limit or the bulkhead refuses is no
+/// outcome to it. A refusal is not retried.
+#[proc_macro_attribute]
+pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::attribute(resilience::Policy::CircuitBreaker, args.into(), item.into()).into()
+}
+
+/// Lets so many calls of a function through in a time; others wait for their turn, or are refused.
+///
+/// See `RateLimiter`; requirements and order as in [`macro@circuit_breaker`].
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `rate = 100` | so many calls | 100 |
+/// | `per = 1` | in this time, in seconds or as a `Duration` | 1 s |
+/// | `burst = 20` | so many at once after a pause | the rate |
+/// | `max_wait = 0.5` | how long a call waits for its turn (a function that is not async blocks) | not at all |
+/// | `with = &LIMITER` | one that several functions share, instead of settings | one of the function's own |
+/// | `crate = path` | where `memory_core` is | `::memory_core` |
+#[proc_macro_attribute]
+pub fn rate_limit(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::attribute(resilience::Policy::RateLimit, args.into(), item.into()).into()
+}
+
+/// Lets so many calls of a function through at a time; others wait in a queue, or are refused.
+///
+/// See `Bulkhead`; requirements and order as in [`macro@circuit_breaker`].
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `max_concurrent = 10` | so many at a time | 10 |
+/// | `max_queued = 20` | so many may wait (not where the function is not async) | none |
+/// | `max_wait = 1` | for so long | as long as it takes |
+/// | `with = &BULKHEAD` | one that several functions share, instead of settings | one of the function's own |
+/// | `crate = path` | where `memory_core` is | `::memory_core` |
+#[proc_macro_attribute]
+pub fn bulkhead(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::attribute(resilience::Policy::Bulkhead, args.into(), item.into()).into()
+}
+
+/// Ends a call of an async function that takes longer: `#[timeout(30)]` all of it, retries too, `#[timeout(attempt = 2)]` each attempt,
+/// `#[timeout(30, attempt = 2)]` both.
+///
+/// In seconds or as a `Duration`, evaluated once: it mentions no argument. The call ends with an error of
+/// which `FmError::is_timeout` says `true`, and its future is dropped. Requirements and order as in [`macro@circuit_breaker`].
+#[proc_macro_attribute]
+pub fn timeout(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::attribute(resilience::Policy::Timeout, args.into(), item.into()).into()
+}
+
+/// Makes another call of an async function where one takes long; the first answer counts, the others are dropped.
+///
+/// See `Hedge`; requirements and order as in [`macro@circuit_breaker`]. Arguments taken by value are cloned for each call, and `&mut`
+/// ones can't be: they are a compile error. Each call is guarded for itself, and the further ones are paid from a budget.
+///
+/// | argument | meaning | default |
+/// |---|---|---|
+/// | `after = 0.1` | after this time, in seconds or as a `Duration`, or | |
+/// | `quantile = 0.95` | after the time in which this share of the recent calls ended: one of the two is needed | |
+/// | `max_hedges = 1` | so many calls beside the first one | 1 |
+/// | `budget = &BUDGET` | what they are paid from | a `RetryBudget` of the function's own |
+/// | `with = &HEDGE` | one that several functions share, instead of settings | one of the function's own |
+/// | `crate = path` | where `memory_core` is | `::memory_core` |
+#[proc_macro_attribute]
+pub fn hedge(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::attribute(resilience::Policy::Hedge, args.into(), item.into()).into()
+}
+
+/// Answers something else when a function fails: a value, or what a closure makes of the error.
+///
+/// `#[fallback(Vec::new())]` answers `Ok` of the value; `#[fallback(|error| ..)]` what the closure returns, which may be an `Err`
+/// again; it may be `async`. `on = predicate` narrows it to some errors. The outermost of all attributes, so that nothing it answers
+/// is cached; order as in [`macro@circuit_breaker`]. Of the error type nothing is required.
+#[proc_macro_attribute]
+pub fn fallback(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::attribute(resilience::Policy::Fallback, args.into(), item.into()).into()
+}
+
+/// Several policies in one attribute: `#[resilient(timeout(30), retry(..), circuit_breaker(..))]` is the same as the attributes of these
+/// names stacked, in whatever order.
+///
+/// It takes `fallback`, `memorize`, `timeout`, `retry`, `default_retry`, `hedge`, `circuit_breaker`, `rate_limit` and `bulkhead`, each with its
+/// arguments in parentheses, and `crate = path`, which goes for all of them. The order in which they run: see
+/// [`macro@circuit_breaker`].
+#[proc_macro_attribute]
+pub fn resilient(args: TokenStream, item: TokenStream) -> TokenStream {
+    resilience::resilient(args.into(), &item.into()).into()
 }

@@ -88,6 +88,10 @@ impl Options {
         result.map_err(|error| self.report(error)).ok()
     }
 
+    pub(crate) fn has_errors(&self) -> bool {
+        self.errors.is_some()
+    }
+
     /// All errors met, as one.
     pub(crate) fn into_errors(self) -> Option<syn::Error> {
         self.errors

@@ -1,6 +1,11 @@
-//! Resilience that does not make outages worse: retries within a budget.
+//! Resilience that does not make outages worse: retries within a budget, and the policies around a call.
 
+mod attributes;
+mod breaker;
 mod budget;
+mod hedge;
+mod limits;
+mod order;
 #[path = "../support/storm.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with an example")]
 mod simulation;

@@ -9,6 +9,8 @@ mod ended;
 mod judge;
 pub mod lru;
 mod outcome;
+#[cfg(feature = "retry")]
+pub mod resilience;
 #[cfg(feature = "axum")]
 mod responses;
 #[cfg(feature = "retry")]

@@ -56,6 +56,7 @@ impl<T: Retryable + ?Sized> Retryable for Arc<T> {
 ///
 /// * retryable: failed connections, timeouts, broken transfers, every other [`io::Error`], and HTTP 5xx;
 /// * permanent: every other status (4xx above all), a bad URL, too many redirects, a body that can't be decoded;
+/// * the refusal of a circuit breaker, a rate limiter or a bulkhead is permanent: a retry would only add to the load;
 /// * an error with nothing known in it is permanent.
 ///
 /// # Examples
@@ -71,7 +72,7 @@ pub fn is_retryable_error(error: &(dyn Error + 'static)) -> bool {
     chain(error).find_map(verdict).unwrap_or(false)
 }
 
-/// How long an error asks to be left alone: a `Retry-After`, wherever in the error or its sources.
+/// How long an error asks to be left alone: a `Retry-After` or the refusal of a policy, wherever in the error or its sources.
 ///
 /// Attributes obey it by themselves, where the error can be looked through; by hand it is what
 /// [`Retry::delay`](crate::Retry::delay) takes.
@@ -162,10 +163,10 @@ fn known_status(error: &(dyn Error + 'static)) -> Option<u16> {
 }
 
 fn known_delay(error: &(dyn Error + 'static)) -> Option<Duration> {
+    let asked = find::<FmError>(error).and_then(Known::delay);
     #[cfg(feature = "client")]
-    return find::<crate::client::FmClientError>(error).and_then(Known::delay);
-    #[cfg(not(feature = "client"))]
-    return error.downcast_ref::<io::Error>().and_then(Known::delay);
+    let asked = asked.or_else(|| find::<crate::client::FmClientError>(error).and_then(Known::delay));
+    asked
 }
 
 impl Known for Elapsed {
@@ -178,8 +179,14 @@ impl Known for FmError {
     fn verdict(&self) -> Option<bool> {
         match self.kind() {
             Kind::Timeout => Some(true),
+            // The policy refuses because the upstream has enough to do.
+            _ if self.is_refusal() => Some(false),
             _ => None,
         }
+    }
+
+    fn delay(&self) -> Option<Duration> {
+        self.retry_after()
     }
 }
 

@@ -11,8 +11,8 @@
 mod around;
 pub(crate) mod attempts;
 mod budget;
-mod classify;
-mod entropy;
+pub(crate) mod classify;
+pub(crate) mod entropy;
 mod error;
 mod nest;
 pub(crate) mod number;

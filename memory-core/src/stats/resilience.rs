@@ -50,6 +50,22 @@ counters! {
     over_budget
     /// Calls that were cut by a timeout or a deadline.
     timeouts
+    /// Times a circuit breaker opened.
+    circuits_opened
+    /// Calls that an open circuit breaker refused.
+    circuit_refusals
+    /// Calls that a rate limiter refused.
+    rate_refusals
+    /// Calls that a bulkhead refused.
+    bulkhead_refusals
+    /// Second and further calls made because the first took long.
+    hedges
+    /// Of those, the ones that answered first.
+    hedge_wins
+    /// Errors that were answered by a fallback.
+    fallbacks
+    /// Faults and delays injected by `Chaos`.
+    injected
 }
 
 /// What happened to a call, or to a policy.
@@ -63,6 +79,20 @@ pub(crate) enum Event {
     Exhausted { attempts: u32, why: &'static str },
     /// A call was cut.
     TimedOut { limit: &'static str },
+    /// A circuit breaker goes to another state.
+    Circuit { from: &'static str, to: &'static str },
+    /// A policy (`circuit_breaker`, `rate_limit`, `bulkhead`) lets a call not through.
+    Refused { policy: &'static str, retry_after: Option<Duration> },
+    /// A call waits for its turn by a policy.
+    Queued { policy: &'static str },
+    /// Another call is made because those under way take long.
+    Hedge(u32),
+    /// The call of this number, and not the first, answered.
+    HedgeWon(u32),
+    /// An error is answered by a fallback.
+    Fallback,
+    /// `Chaos` put in a `fault` or `latency`.
+    Injected { what: &'static str },
 }
 
 /// The counters of one function, and the name that it has in the log.
@@ -130,6 +160,15 @@ impl Event {
                 }
             }
             Self::TimedOut { .. } => counters.timeouts.add_one(),
+            Self::Circuit { to: "open", .. } => counters.circuits_opened.add_one(),
+            Self::Refused { policy: "circuit_breaker", .. } => counters.circuit_refusals.add_one(),
+            Self::Refused { policy: "rate_limit", .. } => counters.rate_refusals.add_one(),
+            Self::Refused { .. } => counters.bulkhead_refusals.add_one(),
+            Self::Circuit { .. } | Self::Queued { .. } => {}
+            Self::Hedge(_) => counters.hedges.add_one(),
+            Self::HedgeWon(_) => counters.hedge_wins.add_one(),
+            Self::Fallback => counters.fallbacks.add_one(),
+            Self::Injected { .. } => counters.injected.add_one(),
         }
     }
 
@@ -148,6 +187,22 @@ impl Event {
             }
             Self::TimedOut { limit } => {
                 tracing::debug!(target: TARGET, function, policy = "timeout", limit, "timed out");
+            }
+            Self::Circuit { from, to } => {
+                tracing::warn!(target: TARGET, function, policy = "circuit_breaker", from, to, "changes state");
+            }
+            Self::Refused { policy, retry_after } => {
+                let retry_after_ms = retry_after.map(millis);
+                tracing::debug!(target: TARGET, function, policy, retry_after_ms, "refuses");
+            }
+            Self::Queued { policy } => tracing::debug!(target: TARGET, function, policy, "queues"),
+            Self::Hedge(attempt) => tracing::debug!(target: TARGET, function, policy = "hedge", attempt, "hedges"),
+            Self::HedgeWon(attempt) => {
+                tracing::debug!(target: TARGET, function, policy = "hedge", attempt, "a hedge answers first");
+            }
+            Self::Fallback => tracing::debug!(target: TARGET, function, policy = "fallback", "falls back"),
+            Self::Injected { what } => {
+                tracing::debug!(target: TARGET, function, policy = "chaos", injected = what, "injects");
             }
         }
     }

@@ -11,6 +11,7 @@ mod validate;
 
 use proc_macro2::TokenStream;
 
+pub(crate) use self::validate::krate;
 use self::{expand::Expansion, params::Params, parse::Function, validate::Config};
 
 /// Expands `#[memorize(args)] item`.

@@ -10,7 +10,8 @@ use syn::{Attribute, FnArg, Ident};
 use super::parse::Function;
 
 /// Attributes that belong inside of a memorized run.
-const INNER: [&str; 3] = ["retry", "default_retry", "instrument"];
+const INNER: [&str; 8] =
+    ["retry", "default_retry", "instrument", "circuit_breaker", "rate_limit", "bulkhead", "timeout", "hedge"];
 
 /// What marks a function that was handed back, in front of the arguments.
 const AGAIN: &str = "__again";
@@ -49,12 +50,11 @@ pub(crate) fn reordered(function: &Function, history: &History, args: &TokenStre
 // Input:  #[memorize(..)] #[doc = ".."] #[instrument] async fn f() { .. }
 // Output: #[doc = ".."] #[instrument] #[::memory_core::__private::outermost(__again(true) ..)] async fn f() { .. }
 fn inside_first(function: &Function, history: &History, args: &TokenStream) -> Option<TokenStream> {
-    (!history.ordered && function.attrs.iter().any(is_inner)).then(|| {
-        let attrs = &function.attrs;
-        let this = this(&History { ordered: true, ..history.clone() }, args);
-        let rest = without_attrs(function, &function.sig.inputs.iter().collect::<Vec<_>>());
-        quote!(#(#attrs)* #this #rest)
-    })
+    let last = function.attrs.iter().rposition(is_inner).filter(|_| !history.ordered)?;
+    let (inner, outer) = function.attrs.split_at(last + 1);
+    let this = this(&History { ordered: true, ..history.clone() }, args);
+    let rest = without_attrs(function, &function.sig.inputs.iter().collect::<Vec<_>>());
+    Some(quote!(#(#inner)* #this #(#outer)* #rest))
 }
 
 // Input:  #[memorize(..)] async fn f(id: u64, #[cfg(x)] extra: u64) { .. }

@@ -67,6 +67,46 @@ pub(crate) fn function(config: &Config, shape: &Shape, mut function: ItemFn) -> 
     quote!(#function)
 }
 
+/// What the body of a function needs to run more than once at a time.
+pub(crate) struct Again {
+    /// What each run consumes, made before it.
+    pub(crate) fresh: TokenStream,
+    /// The bindings at the head of the body.
+    pub(crate) bindings: TokenStream,
+}
+
+impl Again {
+    /// Gives the arguments names that can be cloned; an exclusive reference can't be lent to two runs at once.
+    pub(crate) fn of(function: &mut ItemFn, krate: &syn::Path) -> syn::Result<Self> {
+        let (mut config, _) = super::parse::config(super::Attribute::Retry, TokenStream::new(), function);
+        config.krate = krate.clone();
+        let shape = shape::of(function, &config)?;
+        if let Some(exclusive) = function.sig.inputs.iter().find(|input| is_exclusive(input)) {
+            let message = "a hedged call runs beside the first one: a `&mut` can't be lent to both";
+            return Err(syn::Error::new_spanned(exclusive, message));
+        }
+        let names = Names::new(&config);
+        if !matches!(shape.myself, Myself::Captured) {
+            ReplaceSelf(&names.this).visit_block_mut(&mut function.block);
+        }
+        let expansion = Expansion { config: &config, shape: &shape, names: &names, function };
+        let again = Self { fresh: expansion.fresh_arguments(), bindings: expansion.bindings() };
+        rename_arguments(function, &shape);
+        Ok(again)
+    }
+}
+
+fn is_exclusive(input: &FnArg) -> bool {
+    match input {
+        FnArg::Receiver(receiver) => match &receiver.kind {
+            syn::ReceiverKind::Reference(_, _, mutability) => mutability.is_some(),
+            syn::ReceiverKind::Typed(_, ty) => matches!(&**ty, Type::Reference(ty) if ty.mutability.is_some()),
+            _ => false,
+        },
+        FnArg::Typed(arg) => matches!(crate::plain_fn::bare(&arg.ty), Type::Reference(ty) if ty.mutability.is_some()),
+    }
+}
+
 /// The local names of the expansion: invisible to the body that was written.
 struct Names {
     private: TokenStream,
@@ -473,7 +513,7 @@ impl VisitMut for TypedClosures<'_> {
     fn visit_expr_closure_mut(&mut self, _: &mut ExprClosure) {}
 }
 
-struct EraseImplTrait;
+pub(crate) struct EraseImplTrait;
 
 impl VisitMut for EraseImplTrait {
     fn visit_type_mut(&mut self, ty: &mut Type) {

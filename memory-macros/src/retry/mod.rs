@@ -4,15 +4,17 @@
 //! memorize is outside of a retry, whichever is written first.
 
 mod blocks;
-mod expand;
+pub(crate) mod expand;
 mod parse;
-mod shape;
+pub(crate) mod shape;
 #[cfg(test)]
 mod tests;
 
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ItemFn;
+
+use crate::resilience::order;
 
 /// Which of the two attributes was written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,10 +34,14 @@ impl Attribute {
 
 /// Expands either attribute.
 pub(crate) fn expand(attribute: Attribute, args: TokenStream, item: TokenStream) -> TokenStream {
-    let function: ItemFn = match syn::parse2(item.clone()) {
+    let mut function: ItemFn = match syn::parse2(item.clone()) {
         Ok(function) => function,
         Err(error) => return with_item(&not_a_function(attribute, &item, error), &item),
     };
+    if let Some(reordered) = order::behind_inner(attribute.name(), &args, &mut function) {
+        return reordered;
+    }
+    let args = order::without_mark(args);
     let (config, errors) = parse::config(attribute, args, &function);
     let expanded = shape::of(&function, &config).map(|shape| expand::function(&config, &shape, function));
     match (expanded, errors) {

@@ -85,7 +85,7 @@ fn returns_a_result(function: &ItemFn, kind: Kind) -> syn::Result<()> {
     }
 }
 
-fn is_no_result(ty: &Type) -> bool {
+pub(crate) fn is_no_result(ty: &Type) -> bool {
     const NAMES: [&str; 20] = [
         "Option", "Vec", "String", "Box", "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16",
         "i32", "i64", "i128", "isize", "f32", "f64",
@@ -97,7 +97,7 @@ fn is_no_result(ty: &Type) -> bool {
     }
 }
 
-fn kind(function: &ItemFn) -> Kind {
+pub(crate) fn kind(function: &ItemFn) -> Kind {
     if function.sig.asyncness.is_some() {
         return Kind::Async;
     }
