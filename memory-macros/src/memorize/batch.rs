@@ -115,6 +115,10 @@ fn id(ty: &Type, krate: &Path) -> syn::Result<Type> {
         Err(syn::Error::new(ty.span(), message))
     };
     match listed(ty) {
+        Listed::Id(Type::Reference(id)) if id.lifetime.is_none() => {
+            let message = "the ids of a batch are owned: take `&[String]` rather than `&[&str]`";
+            Err(syn::Error::new(id.span(), message))
+        }
         Listed::Id(id) => Ok(id.clone()),
         Listed::Unknown => Ok(parse_quote_spanned!(ty.span()=> <#ty as #krate::__private::Ids>::Id)),
         Listed::No => refused(),
