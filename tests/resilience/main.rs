@@ -2,6 +2,7 @@
 
 mod breaker;
 mod budget;
+mod client;
 mod hedge;
 mod limits;
 mod order;
