@@ -10,6 +10,7 @@ mod order;
 #[allow(dead_code, unreachable_pub, reason = "shared with an example")]
 mod simulation;
 mod storm;
+mod told;
 #[path = "../support/upstream.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod upstream;
