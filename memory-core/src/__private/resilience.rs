@@ -266,4 +266,19 @@ mod tests {
         }
         assert!(site.run_blocking(|| Ok::<_, FmError>(()), |_| true).unwrap_err().is_config());
     }
+
+    #[test]
+    fn a_blocking_call_is_guarded_and_gives_its_room_back() {
+        let breaker = CircuitBreaker::builder().minimum_calls(2).build().unwrap();
+        let site = Site::new("blocking")
+            .circuit_breaker_with(&breaker)
+            .rate_limit(RateLimiter::builder().rate(1_000))
+            .bulkhead(Bulkhead::builder().max_concurrent(1));
+        let inside = || site.run_blocking(|| Ok::<_, FmError>(()), |_| true);
+        assert!(site.run_blocking(inside, |_| false).unwrap_err().is_bulkhead_full());
+        let failing =
+            || site.run_blocking(|| Err::<(), _>(FmError::new(crate::error::Kind::Backend, "down")), |_| true);
+        assert!(failing().unwrap_err().is_backend());
+        assert!(failing().unwrap_err().is_circuit_open(), "one success and one failure of two");
+    }
 }
