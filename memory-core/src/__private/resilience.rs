@@ -246,6 +246,7 @@ mod tests {
     struct Opaque;
 
     #[test]
+    #[allow(clippy::needless_borrow, reason = "as expansions ask, whatever the type")]
     fn an_error_is_judged_as_far_as_it_can_be_looked_through() {
         let mistake = || RateLimiter::builder().build().unwrap_err();
         assert!((&&&&Failing(&io::Error::other("down"))).is_failure());
