@@ -7,7 +7,7 @@
 //! | cache what a function returns | [`macro@memorize`], [`derive@CacheKey`] |
 //! | use the cache by hand | [`FmCacheManager`] (the process-wide one), [`FmCache`] (a handle) |
 //! | keep entries in memory | [`FmMemoryBackend`] |
-//! | spare an upstream, and who waits for it | [`resilient`], [`CircuitBreaker`], [`RateLimiter`], [`Bulkhead`], [`Hedge`] |
+//! | spare an upstream, and who waits for it | [`fn@resilient`], [`CircuitBreaker`], [`RateLimiter`], [`Bulkhead`], [`Hedge`] |
 //! | call again what fails for now | [`macro@default_retry`], [`macro@retry`], [`fn@retry`], [`derive@Retryable`] |
 //! | tell HTTP clients what is cached | [`FmCacheHeadersLayer`], [`FmJson`](struct@FmJson) |
 //! | make a value once | [`macro@cached_singleton`] |

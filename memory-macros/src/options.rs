@@ -152,7 +152,7 @@ fn parse_opt(attribute: &str, input: ParseStream<'_>) -> syn::Result<Opt> {
 
 /// The tokens up to the next comma that separates arguments: the commas of a closure's parameters and of
 /// turbofish generics are part of an expression, so a whole expression is tried first.
-fn until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+pub(crate) fn until_comma(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let fork = input.fork();
     if fork.parse::<syn::Expr>().is_ok() && (fork.is_empty() || fork.peek(Token![,])) {
         let expr: syn::Expr = input.parse()?;

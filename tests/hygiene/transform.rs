@@ -3,7 +3,20 @@
 use std::{fs, path::Path};
 
 /// The attributes that take `crate = path`.
-const ATTRIBUTES: [&str; 5] = ["memorize", "fm_lru", "cached_singleton", "default_retry", "retry"];
+const ATTRIBUTES: [&str; 12] = [
+    "memorize",
+    "fm_lru",
+    "cached_singleton",
+    "default_retry",
+    "retry",
+    "circuit_breaker",
+    "rate_limit",
+    "bulkhead",
+    "timeout",
+    "hedge",
+    "fallback",
+    "resilient",
+];
 /// The derives, and the helper attribute that takes `crate = path`.
 const DERIVES: [(&str, &str); 2] = [("CacheKey", "cache_key"), ("Retryable", "retryable")];
 

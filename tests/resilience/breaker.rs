@@ -84,7 +84,7 @@ async fn no_more_probes_than_asked_for_are_let_through_and_a_dropped_one_makes_r
     advance(Duration::from_secs(30)).await;
     let probe = || {
         let breaker = breaker.clone();
-        tokio::spawn(async move { breaker.run(|| pending::<Result<(), FmError>>()).await })
+        tokio::spawn(async move { breaker.run(pending::<Result<(), FmError>>).await })
     };
     let (first, second) = (probe(), probe());
     tokio::task::yield_now().await;

@@ -78,7 +78,7 @@ async fn a_dropped_waiter_leaves_the_queue_and_a_dropped_call_its_room() {
     let bulkhead = Bulkhead::builder().max_concurrent(1).max_queued(1).build().unwrap();
     let held = {
         let guarded = resilient().bulkhead(&bulkhead);
-        tokio::spawn(guarded.run(|| pending::<Result<(), FmError>>()))
+        tokio::spawn(guarded.run(pending::<Result<(), FmError>>))
     };
     tokio::task::yield_now().await;
     for _ in 0..3 {

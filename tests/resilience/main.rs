@@ -3,6 +3,7 @@
 mod attributes;
 mod breaker;
 mod budget;
+mod client;
 mod hedge;
 mod limits;
 mod order;
@@ -10,6 +11,7 @@ mod order;
 #[allow(dead_code, unreachable_pub, reason = "shared with an example")]
 mod simulation;
 mod storm;
+mod told;
 #[path = "../support/upstream.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with other tests")]
 mod upstream;

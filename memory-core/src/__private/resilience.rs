@@ -12,7 +12,8 @@
 //!
 //! async fn price() -> Result<u8, FmError> {
 //!     use resilience::probes::*;
-//!     SITE.run(async { Ok(7) }, |error| (&&&resilience::Failing(error)).is_failure()).await
+//!     let attempt = async { Ok::<_, FmError>(7) };
+//!     SITE.run(attempt, |error| (&&&&resilience::Failing(error)).is_failure()).await
 //! }
 //! # #[tokio::main(flavor = "current_thread")] async fn main() { assert_eq!(price().await.unwrap(), 7); }
 //! ```
@@ -182,7 +183,7 @@ impl Site {
     }
 }
 
-/// Asks the first fallback that takes the error's type; for `failure_on` and `on`.
+/// Tells a closure that it is called with the error; for `failure_on` and `on`.
 pub fn of_error<T, E, P: Fn(&E) -> bool>(_: &Result<T, E>, predicate: P) -> P {
     predicate
 }
@@ -198,7 +199,7 @@ pub fn instead<E, R>(error: E, fallback: impl FnOnce(E) -> R) -> R {
 }
 
 /// Whether an error counts as a failure for the breaker, as far as it can be looked through:
-/// `(&&&Failing(error)).is_failure()`.
+/// `(&&&&Failing(error)).is_failure()`, where the type of the error is known by then.
 pub struct Failing<'a, E>(pub &'a E);
 
 pub trait FailingError {
@@ -245,4 +246,51 @@ pub mod probes {
     //! The traits behind [`Failing`](super::Failing), for a glob import.
 
     pub use super::{FailingAny as _, FailingError as _, FailingLocal as _, FailingShared as _};
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::{probes::*, *};
+
+    struct Opaque;
+
+    #[test]
+    #[allow(clippy::needless_borrow, reason = "as expansions ask, whatever the type")]
+    fn an_error_is_judged_as_far_as_it_can_be_looked_through() {
+        let mistake = || RateLimiter::builder().build().unwrap_err();
+        assert!((&&&&Failing(&io::Error::other("down"))).is_failure());
+        assert!(!(&&&&Failing(&mistake())).is_failure());
+        let boxed: Box<dyn Error + Send + Sync> = mistake().into();
+        assert!(!(&&&&Failing(&boxed)).is_failure());
+        let boxed: Box<dyn Error> = mistake().into();
+        assert!(!(&&&&Failing(&boxed)).is_failure());
+        assert!((&&&&Failing(&Opaque)).is_failure());
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_cannot_be_is_the_error_of_every_call() {
+        let site = Site::new("site").circuit_breaker(CircuitBreaker::builder().failure_rate(1.5));
+        for _ in 0..2 {
+            let refused: Result<(), FmError> = site.run(async { Ok(()) }, |_| true).await;
+            assert!(refused.unwrap_err().is_config());
+        }
+        assert!(site.run_blocking(|| Ok::<_, FmError>(()), |_| true).unwrap_err().is_config());
+    }
+
+    #[test]
+    fn a_blocking_call_is_guarded_and_gives_its_room_back() {
+        let breaker = CircuitBreaker::builder().minimum_calls(2).build().unwrap();
+        let site = Site::new("blocking")
+            .circuit_breaker_with(&breaker)
+            .rate_limit(RateLimiter::builder().rate(1_000))
+            .bulkhead(Bulkhead::builder().max_concurrent(1));
+        let inside = || site.run_blocking(|| Ok::<_, FmError>(()), |_| true);
+        assert!(site.run_blocking(inside, |_| false).unwrap_err().is_bulkhead_full());
+        let failing =
+            || site.run_blocking(|| Err::<(), _>(FmError::new(crate::error::Kind::Backend, "down")), |_| true);
+        assert!(failing().unwrap_err().is_backend());
+        assert!(failing().unwrap_err().is_circuit_open(), "one success and one failure of two");
+    }
 }

@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 use super::{FmResilientClient, auth, repeat::Repeats, tls, url::BaseUrl};
 use crate::{
     error::{FmError, Kind},
+    resilience::{Bulkhead, CircuitBreaker, Guards, RateLimiter},
     retry::RetryBudget,
     time::IntoDuration,
 };
@@ -74,6 +75,8 @@ pub(crate) struct Settings {
     pub(crate) budget: Option<RetryBudget>,
     #[cfg(feature = "axum")]
     pub(crate) http_cache: Option<crate::http::FmHttpCache>,
+    /// Around each attempt.
+    pub(crate) guards: Guards,
 }
 
 impl Default for Settings {
@@ -96,6 +99,7 @@ impl Default for Settings {
             budget: None,
             #[cfg(feature = "axum")]
             http_cache: None,
+            guards: Guards::default(),
         }
     }
 }
@@ -234,6 +238,41 @@ impl FmResilientClientBuilder {
     /// recent requests, and a reserve of 100; clones of a budget are one.
     pub fn retry_budget(mut self, budget: impl Into<RetryBudget>) -> Self {
         self.settings.budget = Some(budget.into());
+        self
+    }
+
+    /// Sends nothing while this breaker is open: the error is then [`FmClientError::Refused`], and not retried. Network
+    /// failures, timeouts and the statuses 5xx, 408 and 429 count as failures. None by default.
+    ///
+    /// A client calls one upstream; where several clients call the same one, give them clones of one breaker. A function
+    /// with `#[memorize(stale_if_error = ..)]` over the client answers with what it has while the breaker is open.
+    ///
+    /// [`FmClientError::Refused`]: super::FmClientError::Refused
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use memory_core::{CircuitBreaker, FmError, FmResilientClient};
+    /// # fn main() -> Result<(), FmError> {
+    /// let breaker = CircuitBreaker::builder().failure_rate(0.5).open_for(10).name("payments").build()?;
+    /// let client = FmResilientClient::builder().base_url("http://payments:8080").circuit_breaker(&breaker).build()?;
+    /// breaker.force_open();
+    /// # drop(client); Ok(()) }
+    /// ```
+    pub fn circuit_breaker(mut self, breaker: impl Into<CircuitBreaker>) -> Self {
+        self.settings.guards.breaker = Some(breaker.into());
+        self
+    }
+
+    /// Each attempt takes a token of this limiter, before its timeout begins. None by default.
+    pub fn rate_limit(mut self, limiter: impl Into<RateLimiter>) -> Self {
+        self.settings.guards.limiter = Some(limiter.into());
+        self
+    }
+
+    /// Each attempt takes room in this bulkhead, before its timeout begins. None by default.
+    pub fn bulkhead(mut self, bulkhead: impl Into<Bulkhead>) -> Self {
+        self.settings.guards.bulkhead = Some(bulkhead.into());
         self
     }
 

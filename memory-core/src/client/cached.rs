@@ -108,7 +108,8 @@ fn may_have_changed(error: &FmClientError) -> bool {
         FmClientError::Closed | FmClientError::InvalidPath(_) | FmClientError::InvalidRequest(_) => false,
         FmClientError::Status(failure) => failure.status().is_none_or(|status| !status.is_client_error()),
         FmClientError::Request(_) => !error.never_left(),
-        FmClientError::TooLarge(_) | FmClientError::Decode(_) => true,
+        // What a policy refused may be the repetition of an attempt that was not.
+        FmClientError::TooLarge(_) | FmClientError::Decode(_) | FmClientError::Refused(_) => true,
     }
 }
 

@@ -47,6 +47,8 @@ pub enum FmClientError {
     TooLarge(FmFailure),
     /// The body can't be decompressed, or is not what was asked for.
     Decode(FmFailure),
+    /// The client's circuit breaker, rate limit or bulkhead let nothing through; nothing was sent. Says which.
+    Refused(FmError),
 }
 
 /// What is known about a request that was sent and failed.
@@ -93,7 +95,15 @@ impl FmClientError {
     ///
     /// A delay beyond the client's bound is not waited for: the error comes at once and carries it here.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.failure().and_then(FmFailure::retry_after)
+        match self {
+            Self::Refused(refusal) => refusal.retry_after(),
+            _ => self.failure().and_then(FmFailure::retry_after),
+        }
+    }
+
+    /// The client's circuit breaker is open: nothing was sent.
+    pub fn is_circuit_open(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_circuit_open())
     }
 
     /// The network failed: there was no (complete) answer.
@@ -122,6 +132,14 @@ impl FmClientError {
         }
     }
 
+    /// Whether it tells a circuit breaker that the upstream is unwell: it is no mistake of the caller's.
+    pub(crate) fn is_failure(&self) -> bool {
+        match self.status() {
+            Some(status) => status.is_server_error() || matches!(status.as_u16(), 408 | 429),
+            None => !matches!(self, Self::Closed | Self::InvalidPath(_) | Self::InvalidRequest(_) | Self::Refused(_)),
+        }
+    }
+
     /// The upstream has surely not seen the request: no connection was made, so that any method may be sent again.
     pub(crate) fn never_left(&self) -> bool {
         matches!(self, Self::Request(failure) if failure.inner.cause.as_ref().is_some_and(Cause::never_left))
@@ -137,12 +155,13 @@ impl FmClientError {
             Self::Request(_) => "network",
             Self::TooLarge(_) => "too_large",
             Self::Decode(_) => "undecodable",
+            Self::Refused(_) => "refused",
         }
     }
 
     fn failure(&self) -> Option<&FmFailure> {
         match self {
-            Self::Closed | Self::InvalidPath(_) | Self::InvalidRequest(_) => None,
+            Self::Closed | Self::InvalidPath(_) | Self::InvalidRequest(_) | Self::Refused(_) => None,
             Self::Status(failure) | Self::Request(failure) | Self::TooLarge(failure) | Self::Decode(failure) => {
                 Some(failure)
             }
@@ -199,6 +218,15 @@ impl FmClientError {
         Self::Request(FmFailure::new(target, "no connection became free within the timeout", Some(Cause::Io(error))))
     }
 
+    /// A policy refused the attempt, or `Chaos` put a fault in its place.
+    pub(crate) fn by_policy(target: &str, error: FmError) -> Self {
+        if error.is_refusal() {
+            return Self::Refused(error);
+        }
+        let cause = Cause::Io(std::io::ErrorKind::ConnectionReset.into());
+        Self::Request(FmFailure::new(target, error.to_string(), Some(cause)))
+    }
+
     pub(crate) fn too_large(target: &str, limit: u64) -> Self {
         Self::TooLarge(FmFailure::new(target, format!("the decoded body is longer than {limit} bytes"), None))
     }
@@ -231,11 +259,11 @@ impl Cause {
         }
     }
 
-    /// The one cause of input and output is that no connection became free.
+    /// No connection was made, or none became free.
     fn never_left(&self) -> bool {
         match self {
             Self::Http(error) => error.is_connect(),
-            Self::Io(_) => true,
+            Self::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
         }
     }
 
@@ -257,6 +285,7 @@ impl fmt::Display for FmClientError {
             Self::Closed => f.write_str("the client is closed"),
             Self::InvalidPath(why) => write!(f, "the path is refused: {why}"),
             Self::InvalidRequest(why) => write!(f, "the request can't be sent: {why}"),
+            Self::Refused(refusal) => fmt::Display::fmt(refusal, f),
             Self::Status(failure) | Self::Request(failure) | Self::TooLarge(failure) | Self::Decode(failure) => {
                 fmt::Display::fmt(failure, f)
             }
@@ -310,6 +339,7 @@ impl fmt::Debug for FmFailure {
 impl From<FmClientError> for FmError {
     fn from(error: FmClientError) -> Self {
         let kind = match &error {
+            FmClientError::Refused(refusal) => return refusal.clone(),
             FmClientError::Closed => Kind::Closed,
             timeout if timeout.is_timeout() => Kind::Timeout,
             _ => Kind::Client,

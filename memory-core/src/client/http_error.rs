@@ -17,7 +17,7 @@ use crate::{
 /// | the upstream answered 4xx or 5xx | that status | `Upstream request failed` |
 /// | the upstream answered 1xx or 3xx | 502 | `Upstream request failed` |
 /// | the network failed, a timeout passed, the answer is of no use | 502 | `Upstream request error` |
-/// | the client is closed | 503 | `Service Unavailable` |
+/// | the client is closed, or a circuit breaker, rate limit or bulkhead refused | 503 | `Service Unavailable` |
 /// | the path or the request was refused | 500 | `Internal Server Error` |
 ///
 /// Nothing of the upstream's answer is passed on. With the feature `axum` it is an
@@ -56,9 +56,12 @@ impl FmHttpError {
         self.client_error().is_some_and(FmClientError::is_network)
     }
 
-    /// How long the upstream asked to be left alone (`Retry-After`), where it did.
+    /// How long the upstream asked to be left alone (`Retry-After`), or the policy that refused the request.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.client_error().and_then(FmClientError::retry_after)
+        match &self.cause {
+            Cause::Client(error) => error.retry_after(),
+            Cause::Other(error) => error.retry_after(),
+        }
     }
 
     /// What the client ran into, where a client did.
@@ -80,7 +83,7 @@ impl FmHttpError {
 impl From<FmClientError> for FmHttpError {
     fn from(error: FmClientError) -> Self {
         let (status, detail) = match &error {
-            FmClientError::Closed => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+            FmClientError::Closed | FmClientError::Refused(_) => unavailable(),
             FmClientError::InvalidPath(_) | FmClientError::InvalidRequest(_) => internal(),
             FmClientError::Status(failure) => (passed_on(failure.status()), "Upstream request failed"),
             FmClientError::Request(_) | FmClientError::TooLarge(_) | FmClientError::Decode(_) => {
@@ -106,7 +109,8 @@ impl From<FmError> for FmHttpError {
         }
         let (status, detail) = match error.kind() {
             Kind::Timeout => (StatusCode::GATEWAY_TIMEOUT, "Gateway Timeout"),
-            Kind::Closed => (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+            Kind::Closed => unavailable(),
+            _ if error.is_refusal() => unavailable(),
             _ => internal(),
         };
         Self { status, detail, cause: Cause::Other(error) }
@@ -117,6 +121,7 @@ impl From<FmHttpError> for FmError {
     fn from(error: FmHttpError) -> Self {
         let kind = match &error.cause {
             Cause::Client(FmClientError::Closed) => Kind::Closed,
+            Cause::Client(FmClientError::Refused(refusal)) => return refusal.clone(),
             // Never a timeout: those are retried by default, and the client has done that already.
             Cause::Client(_) => Kind::Client,
             Cause::Other(other) => return other.clone(),
@@ -128,6 +133,10 @@ impl From<FmHttpError> for FmError {
 /// 1xx and 3xx would mean something else about our own answer.
 fn passed_on(status: Option<StatusCode>) -> StatusCode {
     status.filter(|status| status.as_u16() >= 400).unwrap_or(StatusCode::BAD_GATEWAY)
+}
+
+fn unavailable() -> (StatusCode, &'static str) {
+    (StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
 }
 
 fn internal() -> (StatusCode, &'static str) {

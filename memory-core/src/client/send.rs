@@ -82,17 +82,21 @@ async fn attempt<A: Read>(
     number: u32,
     watch: &Watch<'_>,
 ) -> Result<A, FmClientError> {
-    let started = Instant::now();
-    let transport = shared.transport()?;
-    watch.sends(number);
-    let under_way = UnderWay::begin(watch);
-    let limits = Limits { timeout, settings: &shared.settings, takes: A::takes };
-    let ended = match transport.exchange(request, target, limits).await {
-        Ok(response) => A::read(response).await,
-        Err(error) => Err(error),
+    let sent = || async {
+        let started = Instant::now();
+        let transport = shared.transport()?;
+        watch.sends(number);
+        let under_way = UnderWay::begin(watch);
+        let limits = Limits { timeout, settings: &shared.settings, takes: A::takes };
+        let ended = match transport.exchange(request, target, limits).await {
+            Ok(response) => A::read(response).await,
+            Err(error) => Err(error),
+        };
+        let error = ended.as_ref().err();
+        let status = error.and_then(FmClientError::status).map(|status| status.as_u16());
+        under_way.is_over(number, started.elapsed(), error.map_or("answer", FmClientError::name), status);
+        ended
     };
-    let error = ended.as_ref().err();
-    let status = error.and_then(FmClientError::status).map(|status| status.as_u16());
-    under_way.is_over(number, started.elapsed(), error.map_or("answer", FmClientError::name), status);
-    ended
+    let refused = |error| FmClientError::by_policy(target, error);
+    shared.settings.guards.run(sent, FmClientError::is_failure, refused).await
 }

@@ -143,14 +143,12 @@ async fn until<T, E, Fut: Future<Output = Result<T, E>>>(
     let mut time = pin!(time);
     std::future::poll_fn(|task| {
         let mut failed = None;
-        if !*first_failed {
-            if let Poll::Ready(outcome) = first.as_mut().poll(task) {
-                if outcome.is_ok() {
-                    return Poll::Ready(Some((1, outcome)));
-                }
-                *first_failed = true;
-                failed = Some((1, outcome));
+        if !*first_failed && let Poll::Ready(outcome) = first.as_mut().poll(task) {
+            if outcome.is_ok() {
+                return Poll::Ready(Some((1, outcome)));
             }
+            *first_failed = true;
+            failed = Some((1, outcome));
         }
         match others.poll(task) {
             Some((number, Ok(value))) => return Poll::Ready(Some((number, Ok(value)))),

@@ -9,6 +9,10 @@ use crate::{
 
 /// Every error but the caller's own mistakes: HTTP 4xx (without 408 and 429) and what was never sent.
 pub(crate) fn is_failure(error: &(dyn Error + 'static)) -> bool {
+    #[cfg(feature = "client")]
+    if let Some(error) = chain(error).find_map(find::<crate::client::FmClientError>) {
+        return error.is_failure();
+    }
     match status_of(error) {
         Some(status) => status >= 500 || matches!(status, 408 | 429),
         None => !chain(error).any(is_callers_mistake),
@@ -16,12 +20,5 @@ pub(crate) fn is_failure(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_callers_mistake(error: &(dyn Error + 'static)) -> bool {
-    #[cfg(feature = "client")]
-    {
-        use crate::client::FmClientError::{Closed, InvalidPath, InvalidRequest};
-        if matches!(find(error), Some(Closed | InvalidPath(_) | InvalidRequest(_))) {
-            return true;
-        }
-    }
     find::<FmError>(error).is_some_and(|error| error.kind() == Kind::Config)
 }

@@ -14,6 +14,12 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident)*) => {
         /// What retries and the other policies of one function have done since the process began.
         ///
+        /// The same is told by `tracing` events of the target `memory_core::resilience`, with the fields `function` (or
+        /// the name of the policy) and `policy`: `retry` (`attempt`, `wait_ms`, `reason`), `timeout` (`limit`: `attempt`,
+        /// `total` or `deadline`), `circuit_breaker` (`from`, `to`: `closed`, `open` or `half_open`, at WARN), `rate_limit` and
+        /// `bulkhead`, `hedge` (`attempt`), `fallback`, and `chaos` (`injected`: `fault` or `latency`). A refusal has
+        /// `retry_after_ms` where that is known.
+        ///
         /// # Examples
         ///
         /// ```

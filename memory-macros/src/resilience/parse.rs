@@ -13,7 +13,7 @@ use super::{
     expand::{Around, Fallback, Guard, Work},
     order,
 };
-use crate::options::{Opt, Options, Value};
+use crate::options::{Opt, Options, Value, until_comma};
 
 /// Which of these attributes was written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -242,17 +242,27 @@ fn fallback(args: TokenStream, around: &mut Around) -> syn::Result<Fallback> {
     Ok(Fallback { instead, on })
 }
 
-/// The first argument, where it has no name, and the others.
+/// The argument without a name, and the others.
 fn positional(args: TokenStream) -> syn::Result<(Option<Expr>, TokenStream)> {
+    use syn::ext::IdentExt;
     let parser = |input: ParseStream<'_>| {
-        use syn::ext::IdentExt;
-        let fork = input.fork();
-        let is_named = fork.call(Ident::parse_any).is_ok() && fork.peek(Token![=]) && !fork.peek(Token![==]);
-        let first = if input.is_empty() || is_named { None } else { Some(input.parse::<Expr>()?) };
-        if first.is_some() && !input.is_empty() {
-            input.parse::<Token![,]>()?;
+        let (mut value, mut named) = (None, TokenStream::new());
+        while !input.is_empty() {
+            let fork = input.fork();
+            if fork.call(Ident::parse_any).is_ok() && fork.peek(Token![=]) && !fork.peek(Token![==]) {
+                let (name, equals) = (input.call(Ident::parse_any)?, input.parse::<Token![=]>()?);
+                let given = until_comma(input)?;
+                named.extend(quote!(#name #equals #given,));
+            } else if value.is_some() {
+                return Err(input.error("there is a value already: keep one of them"));
+            } else {
+                value = Some(input.parse::<Expr>()?);
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
         }
-        Ok((first, input.parse::<TokenStream>()?))
+        Ok((value, named))
     };
     parser.parse2(args)
 }
