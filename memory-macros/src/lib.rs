@@ -359,7 +359,7 @@ pub fn circuit_breaker(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `rate = 100` | so many calls | 100 |
+/// | `rate = 100` | so many calls | has to be given |
 /// | `per = 1` | in this time, in seconds or as a `Duration` | 1 s |
 /// | `burst = 20` | so many at once after a pause | the rate |
 /// | `max_wait = 0.5` | how long a call waits for its turn (a function that is not async blocks) | not at all |
@@ -376,7 +376,7 @@ pub fn rate_limit(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | argument | meaning | default |
 /// |---|---|---|
-/// | `max_concurrent = 10` | so many at a time | 10 |
+/// | `max_concurrent = 10` | so many at a time | has to be given |
 /// | `max_queued = 20` | so many may wait (not where the function is not async) | none |
 /// | `max_wait = 1` | for so long | as long as it takes |
 /// | `with = &BULKHEAD` | one that several functions share, instead of settings | one of the function's own |

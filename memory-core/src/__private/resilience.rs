@@ -13,7 +13,7 @@
 //! async fn price() -> Result<u8, FmError> {
 //!     use resilience::probes::*;
 //!     let attempt = async { Ok::<_, FmError>(7) };
-//!     SITE.run(attempt, |error| (&&&&resilience::Failing(error)).is_failure()).await
+//!     SITE.run(attempt, |error| (&&&&resilience::Failing(error)).is_failure(), resilience::of_refusal).await
 //! }
 //! # #[tokio::main(flavor = "current_thread")] async fn main() { assert_eq!(price().await.unwrap(), 7); }
 //! ```
@@ -54,6 +54,11 @@ impl<E: From<FmError>> FromRefusal for E {
     fn of_refusal(error: FmError) -> Self {
         error.into()
     }
+}
+
+/// What a refused call ends with. A call of its own, so that an error type which can't be one is one message.
+pub fn of_refusal<E: FromRefusal>(refusal: FmError) -> E {
+    E::of_refusal(refusal)
 }
 
 impl Site {
@@ -128,41 +133,48 @@ impl Site {
         self
     }
 
-    /// Runs an attempt within its guards; `failure` says which errors count for the breaker.
-    pub async fn run<T, E: FromRefusal>(
+    /// Runs an attempt within its guards; `failure` says which errors count for the breaker, `refuse` makes one of a refusal.
+    pub async fn run<T, E>(
         &self,
         attempt: impl Future<Output = Result<T, E>>,
         failure: impl FnOnce(&E) -> bool,
+        refuse: impl Fn(FmError) -> E,
     ) -> Result<T, E> {
-        self.check()?;
-        self.guards.run(|| attempt, failure, E::of_refusal).await
+        self.check(&refuse)?;
+        self.guards.run(|| attempt, failure, refuse).await
     }
 
     /// As [`run`](Self::run), for a sync function.
-    pub fn run_blocking<T, E: FromRefusal>(
+    pub fn run_blocking<T, E>(
         &self,
         attempt: impl FnOnce() -> Result<T, E>,
         failure: impl FnOnce(&E) -> bool,
+        refuse: impl Fn(FmError) -> E,
     ) -> Result<T, E> {
-        self.check()?;
-        self.guards.run_blocking(attempt, failure, E::of_refusal)
+        self.check(&refuse)?;
+        self.guards.run_blocking(attempt, failure, refuse)
     }
 
     /// Runs everything inside of the total timeout.
-    pub async fn within<T, E: FromRefusal>(&self, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        self.check()?;
+    pub async fn within<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+        refuse: impl Fn(FmError) -> E,
+    ) -> Result<T, E> {
+        self.check(&refuse)?;
         match self.timeout {
-            Some(length) => within_total(&self.ledger, length, call, E::of_refusal).await,
+            Some(length) => within_total(&self.ledger, length, call, refuse).await,
             None => call.await,
         }
     }
 
     /// Makes the call, and again where it takes long.
-    pub async fn hedged<T, E: FromRefusal, Fut: Future<Output = Result<T, E>>>(
+    pub async fn hedged<T, E, Fut: Future<Output = Result<T, E>>>(
         &self,
         mut call: impl FnMut() -> Fut,
+        refuse: impl Fn(FmError) -> E,
     ) -> Result<T, E> {
-        self.check()?;
+        self.check(refuse)?;
         match &self.hedge {
             Some(hedge) => hedge.run(call).await,
             None => call().await,
@@ -174,8 +186,8 @@ impl Site {
         self.ledger.note(Event::Fallback);
     }
 
-    fn check<E: FromRefusal>(&self) -> Result<(), E> {
-        self.broken.clone().map_or(Ok(()), |error| Err(E::of_refusal(error)))
+    fn check<E>(&self, refuse: impl FnOnce(FmError) -> E) -> Result<(), E> {
+        self.broken.clone().map_or(Ok(()), |error| Err(refuse(error)))
     }
 
     fn built<P>(&mut self, policy: Result<P, FmError>) -> Option<P> {
@@ -273,10 +285,10 @@ mod tests {
     async fn a_setting_that_cannot_be_is_the_error_of_every_call() {
         let site = Site::new("site").circuit_breaker(CircuitBreaker::builder().failure_rate(1.5));
         for _ in 0..2 {
-            let refused: Result<(), FmError> = site.run(async { Ok(()) }, |_| true).await;
+            let refused: Result<(), FmError> = site.run(async { Ok(()) }, |_| true, of_refusal).await;
             assert!(refused.unwrap_err().is_config());
         }
-        assert!(site.run_blocking(|| Ok::<_, FmError>(()), |_| true).unwrap_err().is_config());
+        assert!(site.run_blocking(|| Ok::<_, FmError>(()), |_| true, of_refusal).unwrap_err().is_config());
     }
 
     #[test]
@@ -286,10 +298,11 @@ mod tests {
             .circuit_breaker_with(&breaker)
             .rate_limit(RateLimiter::builder().rate(1_000))
             .bulkhead(Bulkhead::builder().max_concurrent(1));
-        let inside = || site.run_blocking(|| Ok::<_, FmError>(()), |_| true);
-        assert!(site.run_blocking(inside, |_| false).unwrap_err().is_bulkhead_full());
-        let failing =
-            || site.run_blocking(|| Err::<(), _>(FmError::new(crate::error::Kind::Backend, "down")), |_| true);
+        let inside = || site.run_blocking(|| Ok::<_, FmError>(()), |_| true, of_refusal);
+        assert!(site.run_blocking(inside, |_| false, of_refusal).unwrap_err().is_bulkhead_full());
+        let failing = || {
+            site.run_blocking(|| Err::<(), _>(FmError::new(crate::error::Kind::Backend, "down")), |_| true, of_refusal)
+        };
         assert!(failing().unwrap_err().is_backend());
         assert!(failing().unwrap_err().is_circuit_open(), "one success and one failure of two");
     }

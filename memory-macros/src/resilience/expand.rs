@@ -8,9 +8,12 @@ use syn::{
 };
 
 use super::{local, parse::Policy};
-use crate::retry::{
-    expand::{Again, EraseImplTrait},
-    shape::{self, Kind},
+use crate::{
+    plain_fn::located,
+    retry::{
+        expand::{Again, EraseImplTrait},
+        shape::{self, Kind},
+    },
 };
 
 /// What one attribute puts around a function.
@@ -70,7 +73,7 @@ impl Around {
 //         static POLICIES: LazyLock<Site> = LazyLock::new(
 //             || Site::new("crate::f").circuit_breaker(CircuitBreaker::builder().probes(1)).bulkhead_with(&ROOM)
 //         );
-//         POLICIES.run(async { BODY }, |error| Failing(error).is_failure()).await
+//         POLICIES.run(async { BODY }, |error| Failing(error).is_failure(), |refusal| of_refusal(refusal)).await
 //     }
 /// The function, with a body that runs the one that was written behind the policies.
 pub(super) fn function(around: &Around, mut function: ItemFn) -> syn::Result<TokenStream> {
@@ -131,9 +134,11 @@ impl Expansion<'_> {
 
     /// A call of the site; an error type that refusals can't become is reported where it is written.
     fn called(&self, method: &str, args: &TokenStream) -> TokenStream {
-        let (span, site) = (self.error_span(), site_name());
-        let method = Ident::new(method, span.resolved_at(Span::mixed_site()));
-        quote_spanned!(span.resolved_at(Span::mixed_site())=> #site.#method(#args))
+        let (site, method, refusal) = (site_name(), local(method), local("refusal"));
+        let span = self.error_span();
+        let at = located(&self.private, span);
+        let refuse = quote_spanned!(span.resolved_at(Span::mixed_site())=> |#refusal| #at::of_refusal(#refusal));
+        quote!(#site.#method(#args, #refuse))
     }
 
     /// The step that adds a policy to the site.

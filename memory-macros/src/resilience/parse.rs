@@ -77,6 +77,24 @@ impl Policy {
         }
     }
 
+    /// One of these settings has to be given; what to say where none is.
+    fn needs(self) -> Option<(&'static [&'static str], &'static str)> {
+        match self {
+            Self::RateLimit => {
+                Some((&["rate"], "a rate limit needs to know how many calls: write `rate_limit(rate = 100)`"))
+            }
+            Self::Bulkhead => Some((
+                &["max_concurrent"],
+                "a bulkhead needs to know how many calls at a time: write `bulkhead(max_concurrent = 10)`",
+            )),
+            Self::Hedge => Some((
+                &["after", "quantile"],
+                "a hedge needs to know when: write `hedge(after = 0.1)` or `hedge(quantile = 0.95)`",
+            )),
+            Self::CircuitBreaker | Self::Timeout | Self::Fallback => None,
+        }
+    }
+
     /// The type that has its settings.
     fn ty(self) -> Ident {
         super::local(match self {
@@ -149,12 +167,11 @@ fn guard(policy: Policy, args: TokenStream, around: &mut Around) -> Guard {
         let message = "a hedge comes after a time or after a quantile: keep `after` or `quantile`";
         options.report(syn::Error::new(second.name.span(), message));
     }
-    if policy == Policy::Hedge
+    if let Some((needed, message)) = policy.needs()
         && with.is_none()
-        && find(&given, "after").or(find(&given, "quantile")).is_none()
+        && !needed.iter().any(|name| find(&given, name).is_some())
         && !options.has_errors()
     {
-        let message = "a hedge needs to know when: write `hedge(after = 0.1)` or `hedge(quantile = 0.95)`";
         options.report(syn::Error::new(Span::call_site(), message));
     }
     let settings = given.iter().map(|(opt, value)| {

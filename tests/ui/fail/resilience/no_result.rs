@@ -1,6 +1,6 @@
 use memory_core::{bulkhead, fallback};
 
-#[bulkhead]
+#[bulkhead(max_concurrent = 1)]
 async fn plain() -> u8 {
     1
 }

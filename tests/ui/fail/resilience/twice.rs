@@ -1,7 +1,7 @@
 use memory_core::{FmError, bulkhead, circuit_breaker, fallback, timeout};
 
 #[circuit_breaker]
-#[bulkhead]
+#[bulkhead(max_concurrent = 1)]
 #[circuit_breaker]
 async fn guarded() -> Result<u8, FmError> {
     Ok(1)

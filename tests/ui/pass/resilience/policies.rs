@@ -32,7 +32,7 @@ async fn all(id: u64) -> Result<u64, FmError> {
 
 #[fallback(|error| if error.is_timeout() { Ok(String::new()) } else { Err(error) })]
 #[memorize(expire = 60)]
-#[bulkhead]
+#[bulkhead(max_concurrent = 10)]
 async fn cached(name: String) -> Result<String, FmError> {
     Ok(name)
 }
@@ -54,15 +54,14 @@ struct Service {
 }
 
 impl Service {
-    #[timeout(limit)]
+    #[timeout(Duration::from_secs(5))]
     #[circuit_breaker(probes = 1)]
-    async fn call(&mut self, limit: Duration) -> Result<u32, FmError> {
-        let _ = limit;
+    async fn call(&mut self) -> Result<u32, FmError> {
         self.calls += 1;
         Ok(self.calls)
     }
 
-    #[rate_limit]
+    #[rate_limit(rate = 100)]
     fn later(&self) -> impl Future<Output = Result<u32, FmError>> + Send {
         let calls = self.calls;
         async move { Ok(calls) }
@@ -77,6 +76,6 @@ async fn main() {
     assert_eq!(blocking(3).unwrap(), "3");
     assert_eq!(hedged("b".to_owned()).await.unwrap(), "b");
     let mut service = Service { calls: 0 };
-    assert_eq!(service.call(Duration::from_secs(1)).await.unwrap(), 1);
+    assert_eq!(service.call().await.unwrap(), 1);
     assert_eq!(service.later().await.unwrap(), 1);
 }
