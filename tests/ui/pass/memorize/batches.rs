@@ -72,7 +72,11 @@ impl Service {
 }
 
 #[::tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), FmError> {
+async fn main() {
+    everywhere().await.unwrap();
+}
+
+async fn everywhere() -> Result<(), FmError> {
     let cache = FmCache::clone(&::memory_core::FmCacheManager::builder(::memory_core::FmMemoryBackend::new()).build()?);
     ::std::assert_eq!(everything(cache.clone(), Vec::from([1, 2]), Some("en")).await?.len(), 2);
     ::std::assert_eq!(everything::on(&cache).invalidate_many([1, 2, 3], Some("en")).await?, 2);

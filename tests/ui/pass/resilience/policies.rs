@@ -9,7 +9,7 @@ use memory_core::{
 
 static BREAKER: LazyLock<CircuitBreaker> = LazyLock::new(|| CircuitBreaker::builder().build().unwrap());
 
-#[circuit_breaker(with = &BREAKER, failure_on = |error| error.is_timeout())]
+#[circuit_breaker(with = &BREAKER, failure_on = FmError::is_timeout)]
 #[timeout(30, attempt = 2)]
 #[default_retry(attempts = 2)]
 #[rate_limit(rate = 100, max_wait = 0.5)]
@@ -19,7 +19,7 @@ async fn stacked(id: u64) -> Result<u64, FmError> {
 }
 
 #[resilient(
-    fallback(0, on = |error| error.is_circuit_open()),
+    fallback(0, on = FmError::is_circuit_open),
     memorize(expire = 60),
     timeout(30),
     default_retry,
@@ -39,7 +39,7 @@ async fn cached(name: String) -> Result<String, FmError> {
 
 #[circuit_breaker]
 #[fallback("none".to_owned())]
-fn blocking<T: ToString>(value: T) -> Result<String, FmError> {
+fn blocking<T: ToString>(value: &T) -> Result<String, FmError> {
     Ok(value.to_string())
 }
 
@@ -73,7 +73,7 @@ async fn main() {
     assert_eq!(stacked(1).await.unwrap(), 1);
     assert_eq!(all(2).await.unwrap(), 2);
     assert_eq!(cached("a".to_owned()).await.unwrap(), "a");
-    assert_eq!(blocking(3).unwrap(), "3");
+    assert_eq!(blocking(&3).unwrap(), "3");
     assert_eq!(hedged("b".to_owned()).await.unwrap(), "b");
     let mut service = Service { calls: 0 };
     assert_eq!(service.call().await.unwrap(), 1);
