@@ -183,10 +183,10 @@ impl Entry {
         }
     }
 
-    /// Whether nothing but its expiry and its epoch says what it is good for.
+    /// Whether at `now` nothing but its expiry and its epoch says what it is good for.
     #[inline]
-    pub fn is_plain(&self) -> bool {
-        self.rest().is_none()
+    pub fn is_plain(&self, now: Tick) -> bool {
+        self.rest().is_none_or(|rest| rest.idle.is_none() && now < rest.due)
     }
 
     /// The name of the value's type.

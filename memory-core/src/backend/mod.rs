@@ -167,7 +167,7 @@ impl Plain {
     /// What is found in an entry.
     #[inline]
     pub fn of(entry: &Entry, now: Tick, epoch: u64) -> Self {
-        let is_fresh = entry.is_plain() && now < entry.expires && entry.epoch.load(Ordering::Relaxed) == epoch;
+        let is_fresh = entry.is_plain(now) && now < entry.expires && entry.epoch.load(Ordering::Relaxed) == epoch;
         if is_fresh { Self::Fresh(entry.clone()) } else { Self::Unclear }
     }
 }

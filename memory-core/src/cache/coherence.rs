@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::Core;
+use super::{Core, epoch::Epochs};
 use crate::{
     backend::{Group, Watcher},
     entry::Entry,
@@ -46,6 +46,12 @@ impl Coherence {
         copied.as_nanos() >= began && now < Tick::from_nanos(vouched).after(self.trust)
     }
 
+    /// Whether at `now` a copy may be used of which nothing else is known than that it was made since the stream began.
+    #[inline]
+    pub(super) fn vouches(&self, now: Tick) -> bool {
+        now < Tick::from_nanos(self.heard.load(Ordering::Acquire)).after(self.trust)
+    }
+
     /// How many changes have been told so far: a copy that was read without a run to guard it is kept only if this has
     /// not moved meanwhile.
     pub(crate) fn changes(&self) -> u64 {
@@ -60,9 +66,10 @@ impl Coherence {
         self.heard.fetch_max(moment.as_nanos(), Ordering::AcqRel);
     }
 
-    /// The stream begins; whether it has before.
-    fn begin(&self, now: Tick) -> bool {
+    /// The stream begins, and every copy has to be looked at again; whether it has begun before.
+    fn begin(&self, now: Tick, epochs: &Epochs) -> bool {
         let before = self.began.fetch_max(now.as_nanos(), Ordering::AcqRel);
+        epochs.advance();
         self.heard(now);
         self.changed();
         before != 0
@@ -107,7 +114,7 @@ impl Watcher for Listener {
         self.tell(|core, coherence| {
             // What a run makes that began before is not trusted here, and the shared store knows by itself whether it is
             // outdated. But after a break, calls should not join it. (In a process that starts, it would run twice.)
-            if coherence.begin(Tick::now()) {
+            if coherence.begin(Tick::now(), &core.epochs) {
                 core.flights.invalidate_where(|_| true);
             }
         });
@@ -144,7 +151,7 @@ mod tests {
     fn what_was_copied_before_the_stream_began_is_not_trusted() {
         let coherence = Coherence::new(Duration::from_secs(5));
         let (before, after) = (copy(at(100)), copy(at(102)));
-        coherence.begin(at(101));
+        coherence.begin(at(101), &Epochs::default());
         assert!(!coherence.trusts(&before, at(102)) && coherence.trusts(&after, at(102)));
     }
 }

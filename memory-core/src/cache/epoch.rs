@@ -32,6 +32,9 @@ struct Groups {
 }
 
 impl Epochs {
+    /// What no entry was ever checked at.
+    pub(crate) const UNCHECKED: u64 = u64::MAX;
+
     /// The epoch of this moment, for a run that starts.
     #[inline]
     pub(crate) fn current(&self) -> u64 {
@@ -49,27 +52,20 @@ impl Epochs {
         self.current.store(epoch, Ordering::Release);
     }
 
+    /// From here on every entry has to be checked anew before it is answered; none is covered for that.
+    pub(crate) fn advance(&self) {
+        let _groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        self.current.fetch_add(1, Ordering::Release);
+    }
+
     /// Whether an invalidation later than `epoch` covers a value in these groups.
     pub(crate) fn covers(&self, epoch: u64, in_groups: &[Group]) -> bool {
         epoch != self.current() && self.groups.read().unwrap_or_else(PoisonError::into_inner).last(in_groups) > epoch
     }
 
-    /// Whether an invalidation covers `entry`; the answer "no" is noted in the entry, so that it costs one load
-    /// until the next invalidation of anything.
-    #[inline]
+    /// Whether an invalidation covers `entry`.
     pub(crate) fn covers_entry(&self, entry: &Entry) -> bool {
-        let checked = entry.epoch.load(Ordering::Relaxed);
-        let current = self.current();
-        checked != current && self.covers_since(entry, checked, current)
-    }
-
-    #[cold]
-    fn covers_since(&self, entry: &Entry, checked: u64, current: u64) -> bool {
-        if self.covers(checked, entry.groups()) {
-            return true;
-        }
-        entry.epoch.fetch_max(current, Ordering::Relaxed);
-        false
+        self.covers(entry.epoch.load(Ordering::Relaxed), entry.groups())
     }
 }
 

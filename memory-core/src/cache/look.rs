@@ -2,11 +2,12 @@
 
 use std::{
     any::{Any, type_name},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use super::{
     Core,
+    epoch::Epochs,
     report::{FmTier, Provenance},
 };
 use crate::{
@@ -53,7 +54,7 @@ impl Core {
         let now = Tick::now();
         let (hash, words) = key.parts();
         // Looked at where it is: moving it would cost as much as finding it.
-        match &local.plain(hash, words, now, self.epochs.current()) {
+        match &local.plain(hash, words, now, self.checked_epoch(now)) {
             Plain::Fresh(entry) => match entry.value::<T>() {
                 Some(value) => {
                     let seen = see(value);
@@ -123,10 +124,25 @@ impl Core {
         }
     }
 
-    /// Whether nobody has invalidated the entry, as far as can be known at `now`.
+    /// The epoch at which an entry must have been checked, so that nothing but its life has to be asked at `now`.
+    #[inline]
+    pub(super) fn checked_epoch(&self, now: Tick) -> u64 {
+        match &self.coherence {
+            Some(coherence) if !coherence.vouches(now) => Epochs::UNCHECKED,
+            _ => self.epochs.current(),
+        }
+    }
+
+    /// Whether nobody has invalidated the entry, as far as can be known at `now`. If so, that is noted in the entry.
     #[inline]
     pub(crate) fn is_valid(&self, entry: &Entry, now: Tick) -> bool {
-        !self.epochs.covers_entry(entry) && self.coherence.as_ref().is_none_or(|coherence| coherence.trusts(entry, now))
+        let epoch = self.epochs.current();
+        let is_trusted = || self.coherence.as_ref().is_none_or(|coherence| coherence.trusts(entry, now));
+        let is_valid = !self.epochs.covers_entry(entry) && is_trusted();
+        if is_valid && entry.epoch.load(Ordering::Relaxed) < epoch {
+            entry.epoch.fetch_max(epoch, Ordering::Relaxed);
+        }
+        is_valid
     }
 
     pub(super) fn look_at<T: Any, R>(

@@ -3,24 +3,33 @@
 use std::{
     collections::HashMap,
     future::{Future, IntoFuture},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Waker},
     time::Duration,
 };
 
-use tokio::{sync::Notify, task::yield_now, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::yield_now,
+    time::{advance, timeout},
+};
 
 use super::{
     FmCache, Job, Limits, Turn,
+    coherence::DEFAULT_TRUST,
     outcome::{Computed, Face, MemoryOnly, Share, Verdict},
 };
 use crate::{
     backend::{
-        BoxFuture, Fetched, FmBackend, Group, Prefix, RemoteKey, RemoteTier, RemoteWrite, Removed, Tier, Watcher,
+        BoxFuture, Fetched, FmBackend, Group, Plain, Prefix, RemoteKey, RemoteTier, RemoteWrite, Removed, Tier, Watcher,
         Written,
     },
     error::FmError,
     key::{Key, KeyBuf},
+    time::Tick,
 };
 
 /// An error that cannot be shared.
@@ -130,6 +139,8 @@ struct Elsewhere {
     stored: Arc<Mutex<HashMap<RemoteKey, Vec<u8>>>>,
     go: Option<Arc<Notify>>,
     limit: Option<usize>,
+    reads: Arc<AtomicUsize>,
+    watcher: Arc<Mutex<Option<Arc<dyn Watcher>>>>,
 }
 
 impl FmBackend for Elsewhere {
@@ -141,6 +152,14 @@ impl FmBackend for Elsewhere {
 impl Elsewhere {
     fn cache(&self) -> FmCache {
         FmCache::builder(self.clone()).build().unwrap()
+    }
+
+    fn reads(&self) -> usize {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    fn watcher(&self) -> Arc<dyn Watcher> {
+        self.watcher.lock().unwrap().clone().expect("a cache watches")
     }
 
     fn write(&self, write: &RemoteWrite) -> Written {
@@ -162,6 +181,7 @@ impl RemoteTier for Elsewhere {
             if let Some(go) = &self.go {
                 go.notified().await;
             }
+            self.reads.fetch_add(1, Ordering::Relaxed);
             let stored = self.stored.lock().unwrap();
             let fetched = |key| Fetched { payload: stored.get(key).cloned(), ..Fetched::default() };
             Ok(keys.iter().map(fetched).collect())
@@ -191,7 +211,9 @@ impl RemoteTier for Elsewhere {
         Box::pin(async { Ok(true) })
     }
 
-    fn watch(&self, _: Arc<dyn Watcher>) {}
+    fn watch(&self, watcher: Arc<dyn Watcher>) {
+        *self.watcher.lock().unwrap() = Some(watcher);
+    }
 
     fn distrust(&self) {}
 
@@ -254,4 +276,44 @@ async fn a_value_that_was_invalidated_while_it_was_made_counts_as_outdated() {
     assert_eq!(value.await.unwrap(), 1);
     assert!(store.stored.lock().unwrap().is_empty());
     assert_eq!((cache.stats().outdated, cache.stats().stores), (1, 0));
+}
+
+#[cfg(feature = "memory")]
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_answered_at_once_until_the_stream_begins_anew_or_nobody_vouches_for_it() {
+    let store = Elsewhere::default();
+    let cache = FmCache::builder(crate::FmMemoryBackend::new()).l2(store.clone()).build().unwrap();
+    store.watcher().resync();
+    cache.set("k", 1).expire(3600).await.unwrap();
+    let reads_of_a_get = async || {
+        let before = store.reads();
+        assert_eq!(cache.get::<i32>("k").await.unwrap(), Some(1));
+        store.reads() - before
+    };
+    let is_plain = || {
+        let (key, now) = (key(), Tick::now());
+        let (hash, words) = key.as_key().parts();
+        let core = cache.core();
+        let found = core.local.as_ref().unwrap().plain(hash, words, now, core.checked_epoch(now));
+        matches!(found, Plain::Fresh(_))
+    };
+    assert_eq!((reads_of_a_get().await, is_plain()), (0, true));
+
+    advance(DEFAULT_TRUST - Duration::from_millis(1)).await;
+    assert_eq!((reads_of_a_get().await, is_plain()), (0, true));
+    store.watcher().in_step(Duration::ZERO);
+    advance(Duration::from_secs(1)).await;
+    assert_eq!((reads_of_a_get().await, is_plain()), (0, true), "it was vouched for");
+    advance(DEFAULT_TRUST).await;
+    assert!(!is_plain());
+    assert_eq!(reads_of_a_get().await, 1, "nobody vouches for it");
+
+    store.watcher().in_step(Duration::ZERO);
+    assert_eq!((reads_of_a_get().await, is_plain()), (0, true));
+    advance(Duration::from_millis(1)).await;
+    store.watcher().resync();
+    assert!(!is_plain());
+    assert_eq!(reads_of_a_get().await, 1, "the stream began anew");
+    assert_eq!(reads_of_a_get().await, 0);
+    assert!(is_plain());
 }
