@@ -9,10 +9,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use crate::{
     FmCache, FmError,
     cache::{
-        Chosen, Exchange, FmOutcome, Hit, Job, Limits, Ours, Put, Remove, Served, Show, Topic, Turn, Write, block_on,
+        Chosen, Exchange, FmOutcome, Hit, Job, Judge, Leading, Limits, Ours, Put, Remove, Renewal, Served, Show, Topic,
+        Turn, Write, block_on,
         outcome::{BodyFuture, Face, Fate, Outcome, Share, Split, Verdict},
         start_of, with_current,
     },
@@ -113,6 +116,15 @@ where
         )
     }
 
+    /// The refresh behind an answer from memory, unless there is one already.
+    #[cold]
+    fn renewal(&self) -> Option<Renewal<S, X, H>>
+    where
+        S::Return: Send + 'static,
+    {
+        Arc::new(self.job()?).renewal()
+    }
+
     /// The rest of a call that has found nothing in memory.
     fn missed(&self) -> Missed<Job<S, X, H>> {
         let exchange = self.exchange.as_ref().map(|(exchange, _)| exchange.clone());
@@ -174,8 +186,9 @@ where
     match call.hit() {
         Hit::Answer(answer) => Answered::AtOnce(answer),
         Hit::Due(answer) => {
-            if let Some(job) = call.job() {
-                Arc::new(job).renew_behind(miss);
+            if let Some(renewal) = call.renewal() {
+                let (judge, start) = miss();
+                renewal.spawn(Box::new(judge), start());
             }
             Answered::AtOnce(answer)
         }
@@ -206,8 +219,9 @@ async fn uncached<F: Future>(exchange: Option<Exchange>, body: F) -> F::Output {
     returned
 }
 
+/// The only part of a miss that is compiled for each function.
 async fn missed_detached<S, X, H, J, B>(
-    Missed { job, refresh, exchange }: Missed<Arc<Job<S, X, H>>>,
+    missed: Missed<Arc<Job<S, X, H>>>,
     miss: impl FnOnce() -> (J, B),
 ) -> S::Return
 where
@@ -218,17 +232,57 @@ where
     J: FnOnce(&S::Return) -> Verdict + Send + 'static,
     B: FnOnce() -> BodyFuture<S::Return>,
 {
-    let Some(job) = job else { return Box::pin(uncached(exchange, start_of(miss)())).await };
-    let deadline = if refresh { None } else { job.soft_deadline() };
-    match job.turn_detached(deadline, refresh).await {
-        Turn::Answer(answer) => answer,
-        Turn::Lead(leading) => {
+    match missed.turn().await {
+        Ok(answer) => answer,
+        Err(way) => {
             let (judge, start) = miss();
-            job.lead_detached(deadline, leading, Box::new(judge), start()).await
+            way.run(Box::new(judge), start()).await
         }
-        Turn::Bypass => {
-            let body = start_of(miss)();
-            Box::pin(job.bypass(|| body)).await
+    }
+}
+
+/// How a call runs the body that has to run it.
+enum Way<S: Outcome, X, H> {
+    /// It can't be cached.
+    Uncached(Option<Exchange>),
+    /// For everybody who waits.
+    Lead { job: Arc<Job<S, X, H>>, deadline: Option<Instant>, leading: Leading },
+    /// For itself.
+    Bypass(Arc<Job<S, X, H>>),
+}
+
+impl<S, X, H> Missed<Arc<Job<S, X, H>>>
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    /// The answer of the run that this call joined; else how it has to run the body.
+    async fn turn(self) -> Result<S::Return, Way<S, X, H>> {
+        let Self { job, refresh, exchange } = self;
+        let Some(job) = job else { return Err(Way::Uncached(exchange)) };
+        let deadline = if refresh { None } else { job.soft_deadline() };
+        match job.turn_detached(deadline, refresh).await {
+            Turn::Answer(answer) => Ok(answer),
+            Turn::Lead(leading) => Err(Way::Lead { job, deadline, leading }),
+            Turn::Bypass => Err(Way::Bypass(job)),
+        }
+    }
+}
+
+impl<S, X, H> Way<S, X, H>
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    async fn run(self, judge: Judge<S::Return>, body: BodyFuture<S::Return>) -> S::Return {
+        match self {
+            Self::Uncached(exchange) => Box::pin(uncached(exchange, body)).await,
+            Self::Lead { job, deadline, leading } => job.lead_detached(deadline, leading, judge, body).await,
+            Self::Bypass(job) => Box::pin(job.bypass(|| body)).await,
         }
     }
 }

@@ -49,7 +49,7 @@ pub(crate) use direct::Chosen;
 #[cfg(feature = "axum")]
 pub(crate) use direct::key as direct_key;
 pub(crate) use engine::Ours;
-pub(crate) use engine::{Job, Show, Turn};
+pub(crate) use engine::{Job, Leading, Show, Turn};
 #[cfg(feature = "axum")]
 pub(crate) use exchange::Wish;
 pub(crate) use exchange::{Exchange, Served};
@@ -62,7 +62,7 @@ pub(crate) use look::{Hit, Look};
 pub use manager::FmCacheManager;
 pub(crate) use manager::with_current;
 pub use report::{FmCall, FmOutcome, FmTier};
-pub(crate) use run::start_of;
+pub(crate) use run::{Judge, Renewal, start_of};
 pub(crate) use store::Write;
 pub(crate) use told::{Told, Topic};
 

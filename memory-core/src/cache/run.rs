@@ -360,7 +360,10 @@ where
         match core.hit(self.key.as_key(), |stored: &S::Stored| self.shape.value(stored.clone())) {
             Hit::Answer(answer) => answer,
             Hit::Due(answer) => {
-                Arc::new(self).renew_behind(miss);
+                if let Some(renewal) = Arc::new(self).renewal() {
+                    let (judge, start) = miss();
+                    renewal.spawn(Box::new(judge), start());
+                }
                 answer
             }
             Hit::Nothing => {
@@ -430,8 +433,8 @@ where
                 Begun::Run(run) => self.run_body(run, judge, self.gathered(body)).await,
                 Begun::Answer(answer) => answer,
                 Begun::Due(answer) => {
-                    if let Some(leading) = self.renew() {
-                        self.spawn_behind(leading, judge, body);
+                    if let Some(renewal) = self.renewal() {
+                        renewal.spawn(judge, body);
                     }
                     answer
                 }
@@ -450,25 +453,32 @@ where
         })
     }
 
-    /// Refreshes a value that is good enough to be answered, in a task that nobody waits for, unless somebody does already.
-    pub(crate) fn renew_behind<J, B>(self: Arc<Self>, miss: impl FnOnce() -> (J, B))
-    where
-        J: FnOnce(&S::Return) -> Verdict + Send + 'static,
-        B: FnOnce() -> BodyFuture<S::Return>,
-    {
-        if Handle::try_current().is_err() {
-            return;
-        }
-        if let Some(leading) = self.renew() {
-            let (judge, start) = miss();
-            self.spawn_behind(leading, Box::new(judge), start());
-        }
+    /// The refresh of a value that is good enough to be answered, unless it is under way already.
+    pub(crate) fn renewal(self: Arc<Self>) -> Option<Renewal<S, X, H>> {
+        let runtime = Handle::try_current().ok()?;
+        let leading = self.renew()?;
+        Some(Renewal { runtime, job: self, leading })
     }
+}
 
-    fn spawn_behind(self: Arc<Self>, leading: Leading, judge: Judge<S::Return>, body: BodyFuture<S::Return>) {
-        let Ok(runtime) = Handle::try_current() else { return };
-        let this = Self { exchange: None, ..Arc::unwrap_or_clone(self) };
-        let surroundings = Self::surroundings(&leading.lead, Context::behind());
+/// A refresh in a task that nobody waits for.
+pub(crate) struct Renewal<S: Outcome, X, H> {
+    runtime: Handle,
+    job: Arc<Job<S, X, H>>,
+    leading: Leading,
+}
+
+impl<S, X, H> Renewal<S, X, H>
+where
+    S: Outcome,
+    S::Return: Send + 'static,
+    X: Face<S::Stored>,
+    H: Share<S::Failure>,
+{
+    pub(crate) fn spawn(self, judge: Judge<S::Return>, body: BodyFuture<S::Return>) {
+        let Self { runtime, job, leading } = self;
+        let this = Job { exchange: None, ..Arc::unwrap_or_clone(job) };
+        let surroundings = Job::<S, X, H>::surroundings(&leading.lead, Context::behind());
         let task = surroundings.scope(async move {
             if let Begun::Run(run) = this.begin(leading).await {
                 this.counters().refreshes.add_one();
