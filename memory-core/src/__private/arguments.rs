@@ -141,7 +141,7 @@ pub trait Bare {
 macro_rules! bare {
     ($($ty:ty: |$value:ident, $key:ident| $push:expr;)*) => {$(
         impl Bare for $ty {
-            #[inline(always)]
+            #[cfg_attr(not(debug_assertions), inline(always))]
             fn push_bare(&self, $key: &mut KeyBuf) {
                 let $value = self;
                 $push;
@@ -246,7 +246,7 @@ pub trait Way<T: ?Sized> {
 
 #[diagnostic::do_not_recommend]
 impl<T: Bare + ?Sized> Way<T> for AsBare {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn push(value: &T, key: &mut KeyBuf) {
         value.push_bare(key);
     }
@@ -269,7 +269,7 @@ impl<T: Serialize + ?Sized> Way<T> for AsSerialize {
 }
 
 /// Adds an argument to a key.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn argument<T: ?Sized, W: Way<T>>(key: &mut KeyBuf, part: Part<'_, T>, _: W) {
     W::push(part.0, key);
 }

@@ -86,7 +86,7 @@ where
     }
 
     /// The answer from memory.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn hit(&self) -> Hit<S::Return> {
         if self.refresh {
             return Hit::Nothing;
@@ -131,7 +131,7 @@ where
         Missed { job: self.job(), refresh: self.refresh, exchange }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn with_cache<R>(&self, see: impl FnOnce(&FmCache) -> R) -> R {
         match self.cache {
             Some(cache) => see(cache),
@@ -169,7 +169,7 @@ where
 /// copy the arguments that it mentions, because only then the other takes them: a hit copies nothing.
 ///
 /// The lookup is done at once, not when the result is first polled: what is awaited after a hit is no more than the value.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn detached<S, X, H, M, J, B>(
     call: Call<'_, S, X, H>,
     miss: M,
@@ -220,10 +220,7 @@ async fn uncached<F: Future>(exchange: Option<Exchange>, body: F) -> F::Output {
 }
 
 /// The only part of a miss that is compiled for each function.
-async fn missed_detached<S, X, H, J, B>(
-    missed: Missed<Arc<Job<S, X, H>>>,
-    miss: impl FnOnce() -> (J, B),
-) -> S::Return
+async fn missed_detached<S, X, H, J, B>(missed: Missed<Arc<Job<S, X, H>>>, miss: impl FnOnce() -> (J, B)) -> S::Return
 where
     S: Outcome,
     S::Return: Send + 'static,
@@ -288,7 +285,7 @@ where
 }
 
 /// A call whose body runs in the caller's task.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn in_place<S, X, H, M, J, B, F>(
     call: Call<'_, S, X, H>,
     miss: M,

@@ -461,7 +461,7 @@ where
 }
 
 /// A call of a function whose plan is `plan`.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub fn call<'a, P: Plan>(
     plan: P,
     cache: Option<&'a FmCache>,

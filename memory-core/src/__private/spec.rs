@@ -46,7 +46,7 @@ impl FnSpec {
     }
 
     /// An empty key of this function.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn key(&'static self) -> KeyBuf {
         KeyBuf::function(*self.number.get_or_init(|| self.register()))
     }

@@ -84,7 +84,7 @@ impl Context {
     }
 
     /// The scoped cache, where there is one.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn scoped_cache() -> Option<FmCache> {
         if SCOPED.load(Ordering::Relaxed) { Self::look_for_cache() } else { None }
     }

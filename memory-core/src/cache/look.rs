@@ -48,7 +48,7 @@ impl<R> Look<R> {
 
 impl Core {
     /// Answers from memory, and counts it.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn hit<T: Any, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T) -> R) -> Hit<R> {
         let Some(local) = self.local.as_ref().filter(|_| !self.is_closed()) else { return Hit::Nothing };
         let now = Tick::now();

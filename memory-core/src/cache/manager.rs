@@ -142,7 +142,7 @@ impl FmCacheManager {
 }
 
 /// Shows the current cache to `see`.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 pub(crate) fn with_current<R>(see: impl FnOnce(&FmCache) -> R) -> R {
     match Context::scoped_cache() {
         Some(scoped) => see(&scoped),
@@ -151,7 +151,7 @@ pub(crate) fn with_current<R>(see: impl FnOnce(&FmCache) -> R) -> R {
 }
 
 /// Takes a lock only after a second `init`.
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn with_global<R>(see: impl FnOnce(&FmCache) -> R) -> R {
     match FIRST.get() {
         None => see(FALLBACK.get_or_init(fallback)),

@@ -202,7 +202,7 @@ impl Core {
     }
 }
 
-#[inline(always)]
+#[cfg_attr(not(debug_assertions), inline(always))]
 fn is_observed() -> bool {
     OBSERVED.load(Ordering::Relaxed) || LevelFilter::current() == LevelFilter::TRACE && is_traced()
 }

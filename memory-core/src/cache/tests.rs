@@ -24,8 +24,8 @@ use super::{
 };
 use crate::{
     backend::{
-        BoxFuture, Fetched, FmBackend, Group, Plain, Prefix, RemoteKey, RemoteTier, RemoteWrite, Removed, Tier, Watcher,
-        Written,
+        BoxFuture, Fetched, FmBackend, Group, Plain, Prefix, RemoteKey, RemoteTier, RemoteWrite, Removed, Tier,
+        Watcher, Written,
     },
     error::FmError,
     key::{Key, KeyBuf},

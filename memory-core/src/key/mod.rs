@@ -65,7 +65,7 @@ pub struct KeyRef<'a> {
 macro_rules! integers {
     ($($method:ident: $ty:ident,)*) => {$(
         #[doc = concat!("Adds an argument whose static type is `", stringify!($ty), "`.")]
-        #[inline(always)]
+        #[cfg_attr(not(debug_assertions), inline(always))]
         pub fn $method(&mut self, value: $ty) {
             self.integer(Int::from(value));
         }
@@ -74,7 +74,7 @@ macro_rules! integers {
 
 impl KeyBuf {
     /// The key of a call of the function with this number.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn function(number: u32) -> Self {
         let mut key = Self { words: Words::new(), mix: Mix::new(), failure: None };
         key.word(u64::from(number));
@@ -150,7 +150,7 @@ impl KeyBuf {
     }
 
     /// This key, to look up.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn as_key(&self) -> KeyRef<'_> {
         KeyRef { hash: self.mix.finish(), words: self.words.as_slice() }
     }
@@ -160,7 +160,7 @@ impl KeyBuf {
         self.as_key().to_owned()
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn integer(&mut self, value: Int) {
         match value.small() {
             Some(word) => self.word(word),
@@ -172,7 +172,7 @@ impl KeyBuf {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn word(&mut self, word: u64) {
         self.words.push(word);
         self.mix.add(word);

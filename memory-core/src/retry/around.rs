@@ -89,7 +89,7 @@ impl Around {
     }
 
     /// Puts it in force, and what was in force away.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn exchange(self) -> Self {
         let outer = match MARK.get() {
             Mark::Nothing => Self::Nothing,
@@ -123,7 +123,7 @@ struct Entered<'a> {
 }
 
 impl Drop for Entered<'_> {
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn drop(&mut self) {
         *self.inner = std::mem::take(&mut self.outer).exchange();
     }

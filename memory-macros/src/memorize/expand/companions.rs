@@ -50,12 +50,17 @@ impl Expansion<'_> {
     }
 
     pub(super) fn companions_inside(&self, prefix: &Ident) -> TokenStream {
-        self.inside().iter().map(|companion| self.write(companion, &companion.prefixed(prefix))).collect()
+        self.inside().iter().map(|companion| self.write_inside(companion, prefix)).collect()
     }
 
     pub(super) fn muted_inside(&self, prefix: &Ident) -> TokenStream {
         let muted = self.inside().into_iter().map(|companion| self.mute(companion));
-        muted.map(|companion| self.write(&companion, &companion.prefixed(prefix))).collect()
+        muted.map(|companion| self.write_inside(&companion, prefix)).collect()
+    }
+
+    fn write_inside(&self, companion: &Companion, prefix: &Ident) -> TokenStream {
+        let (lints, companion) = (lints(), self.write(companion, &companion.prefixed(prefix)));
+        quote!(#lints #companion)
     }
 
     fn all_of_named_cache(&self) -> Vec<Companion> {
@@ -78,24 +83,32 @@ impl Expansion<'_> {
         let vis = &self.function.vis;
         let private = &self.private;
         let on = on_type(name);
+        let lints = lints();
         let named = all.iter().map(|companion| {
-            let mut named = self.write(companion, &companion.name_ident());
-            if companion.receiver.is_none() {
-                named = self.write(&companion.with_receiver(), &companion.name_ident());
+            let ident = companion.name_ident();
+            match companion.receiver {
+                None => self.write(&companion.with_receiver(), &ident),
+                Some(_) => self.write(companion, &ident),
             }
-            named
         });
         let named: TokenStream = named.collect();
         let direct: TokenStream = all.iter().filter_map(direct).collect();
         quote_spanned! {site()=>
             #[doc(hidden)]
             #[allow(non_camel_case_types, dead_code)]
-            #[derive(#private::std::clone::Clone, #private::std::marker::Copy)]
             #vis struct #on<'a>(#private::std::option::Option<&'a #krate::FmCache>);
+            // A derive would cost each build as much as a companion.
+            impl #private::std::clone::Clone for #on<'_> {
+                fn clone(&self) -> Self {
+                    *self
+                }
+            }
+            impl #private::std::marker::Copy for #on<'_> {}
+            #lints
             impl #on<'_> { #named }
+            #lints
             impl #name {
                 /// The same companions, on a cache other than the function's own.
-                #[allow(dead_code)]
                 #[must_use]
                 #[inline]
                 #vis const fn on(cache: &#krate::FmCache) -> #on<'_> {
@@ -267,7 +280,6 @@ impl Expansion<'_> {
         let (generics, _, wheres) = generics.split_for_impl();
         quote_spanned! {site()=>
             #[doc = #doc]
-            #[allow(dead_code, private_interfaces, clippy::too_many_arguments, clippy::missing_errors_doc, clippy::must_use_candidate)]
             #[inline]
             #vis #asyncness fn #name #generics (#(#inputs),*) -> #output #wheres { #body }
         }
@@ -307,6 +319,13 @@ impl Companion {
 
     fn with_receiver(&self) -> Self {
         Self { receiver: Some(quote_spanned!(site()=> self)), body: self.body.clone(), ..self.clone_shape() }
+    }
+}
+
+/// What companions may do unlike code that somebody has written.
+fn lints() -> TokenStream {
+    quote_spanned! {site()=>
+        #[allow(dead_code, private_interfaces, clippy::too_many_arguments, clippy::missing_errors_doc, clippy::must_use_candidate)]
     }
 }
 

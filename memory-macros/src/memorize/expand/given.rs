@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Type, TypePath};
 
-use super::{Expansion, Param, mentions_param, named_generics, site, site_at};
+use super::{Expansion, Host, Param, mentions_param, named_generics, site, site_at};
 use crate::memorize::{
     mentions::mentions,
     params::{argument_of, bare, borrow},
@@ -101,11 +101,40 @@ impl Expansion<'_> {
         let values = given.iter().filter(|param| is_whole(param)).filter_map(|param| self.given_value(param)).collect();
         let key = if self.config.key.is_some() {
             self.key()
+        } else if self.shares_key() {
+            let (key, names) = (self.part("key"), given.iter().map(|param| &param.ident));
+            quote_spanned!(site()=> #key(#(&#names),*))
         } else {
             let push = |param| if is_whole(param) { self.push_param(param) } else { self.push_given(param) };
             self.key_of(&self.push_self().into_iter().chain(self.keyed().map(push)).collect())
         };
         Given { inputs, values, key }
+    }
+
+    /// Whether one function builds the key for all companions, since each takes the arguments as they are.
+    pub(super) fn shares_key(&self) -> bool {
+        matches!(self.host, Host::Companion { shown: true, .. })
+            && self.many.is_none()
+            && self.config.key.is_none()
+            && self.function.sig.generics.params.is_empty()
+            && self.keyed().all(|param| !param.is_impl() && matches!(self.taken(&param.ty), Taken::Exactly))
+    }
+
+    // Output: fn __fm_key(id: &u64) -> KeyBuf { .. }
+    pub(super) fn key_part(&self) -> TokenStream {
+        let private = &self.private;
+        let ident = self.part_ident("key");
+        let inputs = self.keyed().map(|param| {
+            let (ident, ty) = (&param.ident, &param.ty);
+            quote_spanned!(site()=> #ident: &#ty)
+        });
+        let arguments = self.keyed().map(|param| self.push(param.span(), &param.ident.to_token_stream())).collect();
+        let key = self.key_of(&arguments);
+        quote_spanned! {site()=>
+            #[doc(hidden)]
+            #[allow(dead_code, clippy::too_many_arguments)]
+            fn #ident(#(#inputs),*) -> #private::KeyBuf { #key }
+        }
     }
 
     /// `id: impl KeyArg<u64, Path<u64>>`.

@@ -146,6 +146,9 @@ impl<'a> Expansion<'a> {
     /// The generic parameters for a function whose signature consists of `rest`: lifetimes it doesn't name are left out.
     fn generics_for(&self, rest: &TokenStream) -> Generics {
         let mut generics = self.function.sig.generics.clone();
+        if generics.lifetimes().next().is_none() {
+            return generics;
+        }
         let others: TokenStream = generics
             .params
             .iter()

@@ -14,13 +14,16 @@ impl Expansion<'_> {
     // Output: fn __fm_spec() -> &'static FnSpec { .. }
     //         fn __fm_plan() -> impl Plan<Return = R> { .. }
     //         fn __fm_judge(returned: &R) -> Verdict { .. }
+    //         fn __fm_key(id: &u64) -> KeyBuf { .. }
     //         async fn __fm_body(Path(id): Path<u64>) -> R { BODY }
     //         fn __fm_task(id: Path<u64>) -> Pin<Box<dyn Future<Output = R> + Send>> { .. }
     pub(super) fn parts(&self) -> TokenStream {
         let task = (!self.in_place && self.flavor == Flavor::Async).then(|| self.task());
         let one = self.of_one();
         let judge = (one.has_judge() && !one.judge_is_closure()).then(|| one.judge_part());
-        [Some(one.spec_part()), Some(one.plan_part()), judge, Some(self.body()), task].into_iter().flatten().collect()
+        let key = one.shares_key().then(|| one.key_part());
+        let parts = [Some(one.spec_part()), Some(one.plan_part()), judge, key, Some(self.body()), task];
+        parts.into_iter().flatten().collect()
     }
 
     fn spec_part(&self) -> TokenStream {

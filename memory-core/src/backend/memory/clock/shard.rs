@@ -84,7 +84,7 @@ impl Shard {
         self.residents
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(super) fn find(&self, key: KeyRef<'_>) -> Option<&Resident> {
         let at = self.table.find(key.hash(), |at| self.resident(*at).is_some_and(|resident| resident.key.is(key)))?;
         self.resident(*at)
