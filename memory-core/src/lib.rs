@@ -332,8 +332,8 @@ pub use memory_macros::{CacheKey, cached_singleton, fm_lru, memorize};
 pub use reqwest;
 #[cfg(feature = "retry")]
 pub use resilience::{
-    Bulkhead, BulkheadBuilder, Chaos, ChaosBuilder, CircuitBreaker, CircuitBreakerBuilder, CircuitState, Hedge,
-    HedgeBuilder, RateLimiter, RateLimiterBuilder, Resilient, resilient,
+    Bulkhead, BulkheadBuilder, BulkheadRoom, Chaos, ChaosBuilder, CircuitBreaker, CircuitBreakerBuilder, CircuitState,
+    Hedge, HedgeBuilder, RateLimiter, RateLimiterBuilder, Resilient, resilient,
 };
 #[cfg(feature = "retry")]
 pub use retry::{

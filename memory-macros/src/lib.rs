@@ -377,6 +377,7 @@ pub fn rate_limit(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | argument | meaning | default |
 /// |---|---|---|
 /// | `max_concurrent = 10` | so many at a time | has to be given |
+/// | `min_concurrent = 2` | so many at least, and up to `max_concurrent` as the upstream can take them | always `max_concurrent` |
 /// | `max_queued = 20` | so many may wait (not where the function is not async) | none |
 /// | `max_wait = 1` | for so long | as long as it takes |
 /// | `with = &BULKHEAD` | one that several functions share, instead of settings | one of the function's own |

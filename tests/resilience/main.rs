@@ -1,5 +1,6 @@
 //! Resilience that does not make outages worse: retries within a budget, and the policies around a call.
 
+mod adaptive;
 mod attributes;
 mod breaker;
 mod budget;

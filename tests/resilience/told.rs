@@ -61,6 +61,14 @@ async fn every_change_refusal_and_hedge_is_told() {
     let _room = bulkhead.acquire().await.unwrap();
     bulkhead.acquire().await.unwrap_err();
 
+    let adaptive = Bulkhead::builder().max_concurrent(9).min_concurrent(2).name("a").build().unwrap();
+    for _ in 0..20 {
+        let room = adaptive.acquire().await.unwrap();
+        let _other = adaptive.acquire().await.unwrap();
+        advance(Duration::from_millis(10)).await;
+        room.finish();
+    }
+
     let hedge = Hedge::builder().after(1).name("h").build().unwrap();
     let mut seconds = [9, 1].into_iter();
     let slow_then_quick = || {
@@ -87,6 +95,7 @@ async fn every_change_refusal_and_hedge_is_told() {
             "function=l policy=rate_limit retry_after_ms=1000",
             "function=k policy=bulkhead",
             "function=k policy=bulkhead",
+            "function=a policy=bulkhead from=2 to=4",
             "function=h policy=hedge attempt=2",
             "function=h policy=hedge attempt=2",
             "function=t policy=timeout limit=total",

@@ -42,7 +42,7 @@ impl Guards {
         if let Some(limiter) = &self.limiter {
             limiter.acquire().await.map_err(&refused)?;
         }
-        let _room = match &self.bulkhead {
+        let room = match &self.bulkhead {
             Some(bulkhead) => Some(bulkhead.acquire().await.map_err(&refused)?),
             None => None,
         };
@@ -53,15 +53,21 @@ impl Guards {
             Chaos::strike(self.ledger.as_ref()).await.map_err(&refused)?;
             attempt().await
         };
-        let (outcome, failed) = match self.timeout {
-            None => judged(attempt.await, failure),
-            Some(length) => match within(length, attempt).await {
-                Some(outcome) => judged(outcome, failure),
-                None => (Err(refused(self.cut())), true),
-            },
+        let ended = match self.timeout {
+            None => Some(attempt.await),
+            Some(length) => within(length, attempt).await,
         };
+        let cut = ended.is_none();
+        let outcome = ended.unwrap_or_else(|| Err(refused(self.cut())));
+        let failed = cut || outcome.as_ref().err().is_some_and(failure);
         if let Some(admission) = admission {
             admission.settle(failed);
+        }
+        // An upstream that fails is often quick about it, which does not mean that it has little to do.
+        match room {
+            Some(room) if cut => room.time_out(),
+            Some(room) if !failed => room.finish(),
+            _ => {}
         }
         outcome
     }
@@ -75,14 +81,18 @@ impl Guards {
     ) -> Result<T, E> {
         let mut admission = self.breaker.as_ref().map(CircuitBreaker::enter).transpose().map_err(&refused)?;
         self.limiter.as_ref().map(RateLimiter::acquire_blocking).transpose().map_err(&refused)?;
-        let _room = self.bulkhead.as_ref().map(Bulkhead::try_acquire).transpose().map_err(&refused)?;
+        let room = self.bulkhead.as_ref().map(Bulkhead::try_acquire).transpose().map_err(&refused)?;
         if let Some(admission) = &mut admission {
             admission.begin();
         }
         let struck = Chaos::strike_blocking(self.ledger.as_ref()).map_err(&refused);
-        let (outcome, failed) = judged(struck.and_then(|()| attempt()), failure);
+        let outcome = struck.and_then(|()| attempt());
+        let failed = outcome.as_ref().err().is_some_and(failure);
         if let Some(admission) = admission {
             admission.settle(failed);
+        }
+        if let Some(room) = room.filter(|_| !failed) {
+            room.finish();
         }
         outcome
     }
@@ -93,9 +103,4 @@ impl Guards {
         }
         expired(Limit::Attempt)
     }
-}
-
-fn judged<T, E>(outcome: Result<T, E>, failure: impl FnOnce(&E) -> bool) -> (Result<T, E>, bool) {
-    let failed = outcome.as_ref().err().is_some_and(failure);
-    (outcome, failed)
 }

@@ -15,7 +15,7 @@ mod limiter;
 mod resilient;
 
 pub use breaker::{CircuitBreaker, CircuitBreakerBuilder, CircuitState};
-pub use bulkhead::{Bulkhead, BulkheadBuilder};
+pub use bulkhead::{Bulkhead, BulkheadBuilder, BulkheadRoom};
 pub use chaos::{Chaos, ChaosBuilder};
 pub(crate) use guards::Guards;
 pub use hedge::{Hedge, HedgeBuilder};

@@ -17,7 +17,7 @@ macro_rules! counters {
         /// The same is told by `tracing` events of the target `memory_core::resilience`, with the fields `function` (or
         /// the name of the policy) and `policy`: `retry` (`attempt`, `wait_ms`, `reason`), `timeout` (`limit`: `attempt`,
         /// `total` or `deadline`), `circuit_breaker` (`from`, `to`: `closed`, `open` or `half_open`, at WARN), `rate_limit` and
-        /// `bulkhead`, `hedge` (`attempt`), `fallback`, and `chaos` (`injected`: `fault` or `latency`). A refusal has
+        /// `bulkhead` (`from`, `to`: its limit, where that changes), `hedge` (`attempt`), `fallback`, and `chaos` (`injected`: `fault` or `latency`). A refusal has
         /// `retry_after_ms` where that is known.
         ///
         /// # Examples
@@ -64,6 +64,8 @@ counters! {
     rate_refusals
     /// Calls that a bulkhead refused.
     bulkhead_refusals
+    /// Times an adaptive bulkhead went to another limit.
+    bulkhead_resizes
     /// Second and further calls made because the first took long.
     hedges
     /// Of those, the ones that answered first.
@@ -89,6 +91,8 @@ pub(crate) enum Event {
     Circuit { from: &'static str, to: &'static str },
     /// A policy (`circuit_breaker`, `rate_limit`, `bulkhead`) lets a call not through.
     Refused { policy: &'static str, retry_after: Option<Duration> },
+    /// An adaptive bulkhead goes to another limit.
+    Resized { from: usize, to: usize },
     /// A call waits for its turn by a policy.
     Queued { policy: &'static str },
     /// Another call is made because those under way take long.
@@ -171,6 +175,7 @@ impl Event {
             Self::Refused { policy: "rate_limit", .. } => counters.rate_refusals.add_one(),
             Self::Refused { .. } => counters.bulkhead_refusals.add_one(),
             Self::Circuit { .. } | Self::Queued { .. } => {}
+            Self::Resized { .. } => counters.bulkhead_resizes.add_one(),
             Self::Hedge(_) => counters.hedges.add_one(),
             Self::HedgeWon(_) => counters.hedge_wins.add_one(),
             Self::Fallback => counters.fallbacks.add_one(),
@@ -200,6 +205,9 @@ impl Event {
             Self::Refused { policy, retry_after } => {
                 let retry_after_ms = retry_after.map(millis);
                 tracing::debug!(target: TARGET, function, policy, retry_after_ms, "refuses");
+            }
+            Self::Resized { from, to } => {
+                tracing::debug!(target: TARGET, function, policy = "bulkhead", from, to, "changes its limit");
             }
             Self::Queued { policy } => tracing::debug!(target: TARGET, function, policy, "queues"),
             Self::Hedge(attempt) => tracing::debug!(target: TARGET, function, policy = "hedge", attempt, "hedges"),

@@ -64,6 +64,7 @@ impl Policy {
             }
             Self::Bulkhead => &[
                 ("max_concurrent", "max_concurrent = 10"),
+                ("min_concurrent", "min_concurrent = 2"),
                 ("max_queued", "max_queued = 20"),
                 ("max_wait", "max_wait = 1"),
             ],
@@ -167,6 +168,12 @@ fn guard(policy: Policy, args: TokenStream, around: &mut Around) -> Guard {
         let message = "a hedge comes after a time or after a quantile: keep `after` or `quantile`";
         options.report(syn::Error::new(second.name.span(), message));
     }
+    if let (Some((_, least)), Some((_, most))) = (find(&given, "min_concurrent"), find(&given, "max_concurrent"))
+        && literal(least) > literal(most)
+        && literal(most).is_some()
+    {
+        options.report(syn::Error::new(least.span(), "`min_concurrent` is above `max_concurrent`: write less"));
+    }
     if let Some((needed, message)) = policy.needs()
         && with.is_none()
         && !needed.iter().any(|name| find(&given, name).is_some())
@@ -187,14 +194,19 @@ fn find<'a>(given: &'a [(Opt, Expr)], name: &str) -> Option<&'a (Opt, Expr)> {
     given.iter().find(|(opt, _)| opt.name == name)
 }
 
+/// The number that is written there.
+fn literal(value: &Expr) -> Option<f64> {
+    let Expr::Lit(literal) = value else { return None };
+    match &literal.lit {
+        Lit::Int(number) => number.base10_parse().ok(),
+        Lit::Float(number) => number.base10_parse().ok(),
+        _ => None,
+    }
+}
+
 /// A literal that can't work is a mistake that need not wait for the run time.
 fn in_range(name: &str, value: &Expr) -> syn::Result<()> {
-    let Expr::Lit(literal) = value else { return Ok(()) };
-    let number: f64 = match &literal.lit {
-        Lit::Int(number) => number.base10_parse().unwrap_or(1.0),
-        Lit::Float(number) => number.base10_parse().unwrap_or(1.0),
-        _ => return Ok(()),
-    };
+    let Some(number) = literal(value) else { return Ok(()) };
     let refuse = |message: String| Err(syn::Error::new(value.span(), message));
     match name {
         "failure_rate" | "slow_rate" if !(number > 0.0 && number <= 1.0) => {
@@ -205,6 +217,7 @@ fn in_range(name: &str, value: &Expr) -> syn::Result<()> {
         }
         "max_hedges" if number <= 0.0 => refuse("with `max_hedges = 0` there would be no hedge: write 1".to_owned()),
         "window_calls" | "window_time" | "minimum_calls" | "probes" | "rate" | "per" | "burst" | "max_concurrent"
+        | "min_concurrent"
             if number <= 0.0 =>
         {
             refuse(format!("with `{name} = 0` there would be no call at all: write more than 0"))

@@ -15,6 +15,16 @@ async fn alone() -> Result<u8, FmError> {
     Ok(1)
 }
 
+#[bulkhead(max_concurrent = 4, min_concurrent = 0)]
+async fn none_at_least() -> Result<u8, FmError> {
+    Ok(1)
+}
+
+#[bulkhead(max_concurrent = 4, min_concurrent = 5)]
+async fn more_than_most() -> Result<u8, FmError> {
+    Ok(1)
+}
+
 fn main() {
-    let _ = (broken(), limited(), alone());
+    let _ = (broken(), limited(), alone(), none_at_least(), more_than_most());
 }

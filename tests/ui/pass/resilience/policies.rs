@@ -32,7 +32,7 @@ async fn all(id: u64) -> Result<u64, FmError> {
 
 #[fallback(|error| if error.is_timeout() { Ok(String::new()) } else { Err(error) })]
 #[memorize(expire = 60)]
-#[bulkhead(max_concurrent = 10)]
+#[bulkhead(max_concurrent = 10, min_concurrent = 2)]
 async fn cached(name: String) -> Result<String, FmError> {
     Ok(name)
 }
