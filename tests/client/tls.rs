@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use memory_core::FmResilientClient;
+use memory_core::{FmResilientClient, is_retryable_error, reqwest};
 use tokio_rustls::rustls;
 
 use crate::upstream::{Upstream, json as ok};
@@ -112,12 +112,20 @@ async fn an_authority_of_ones_own_is_trusted_when_it_is_named_and_its_names_and_
     for file in [pem.as_bytes(), &der] {
         let client = |url: &str| {
             let builder = FmResilientClient::builder().base_url(url).add_root_certificate(file);
-            builder.retry_attempts(1).build().unwrap()
+            builder.retry_attempts(3).build().unwrap()
         };
         assert_eq!(client(&good).get_json::<u32>("x").await.unwrap(), 1);
         for url in [&other_name, &expired, &stranger] {
-            let error = client(url).get_raw("x").header("authorization", "secret").await.unwrap_err();
-            assert!(error.is_network(), "{error:?}");
+            let client = client(url);
+            let error = client.get_raw("x").header("authorization", "secret").await.unwrap_err();
+            assert!(error.is_network() && !is_retryable_error(&error), "{error:?}");
+            let told = error.to_string();
+            assert!(told.contains("certificate is not accepted (invalid peer certificate: "), "{told}");
+            assert_eq!(client.stats().attempts, 1, "another attempt would not accept it either");
+            let plain =
+                reqwest::Client::builder().tls_certs_only([reqwest::Certificate::from_pem(pem.as_bytes()).unwrap()]);
+            let error = plain.build().unwrap().get(url).send().await.unwrap_err();
+            assert!(!is_retryable_error(&error), "{error:?}");
         }
     }
 }

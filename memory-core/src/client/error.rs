@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 
 use crate::{
     error::{FmError, Kind},
-    retry::{Known, Retryable, causes},
+    retry::{Known, Retryable, causes, refused_certificate},
 };
 
 /// Why a request of [`FmResilientClient`](super::FmResilientClient) failed: the cause itself.
@@ -121,7 +121,8 @@ impl FmClientError {
         matches!(self, Self::Closed)
     }
 
-    /// Whether the same request may fare better later: the network failed, or the upstream answered 5xx.
+    /// Whether the same request may fare better later: the network failed (but not because a certificate was not accepted), or
+    /// the upstream answered 5xx.
     ///
     /// Whether it may be *sent* again is another question, which the method and the idempotency key answer.
     pub fn is_retryable(&self) -> bool {
@@ -209,7 +210,14 @@ impl FmClientError {
         if cause.is_undecodable() {
             return Self::Decode(FmFailure::new(target, "the body can't be decompressed", Some(cause)));
         }
-        let what = if cause.is_timeout() { "no complete answer within the timeout" } else { "the request failed" };
+        let what = match cause.refused_certificate() {
+            Some(why) => format!(
+                "the upstream's certificate is not accepted ({why}); \
+                 `add_root_certificate` names an authority that this machine does not know"
+            ),
+            None if cause.is_timeout() => "no complete answer within the timeout".to_owned(),
+            None => "the request failed".to_owned(),
+        };
         Self::Request(FmFailure::new(target, what, Some(cause)))
     }
 
@@ -254,8 +262,20 @@ impl Cause {
 
     fn is_passing(&self) -> bool {
         match self {
-            Self::Http(error) => !(error.is_builder() || error.is_redirect() || error.is_upgrade()),
+            Self::Http(error) => {
+                !(error.is_builder()
+                    || error.is_redirect()
+                    || error.is_upgrade()
+                    || self.refused_certificate().is_some())
+            }
             Self::Io(_) => true,
+        }
+    }
+
+    fn refused_certificate(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Http(error) => refused_certificate(error),
+            Self::Io(_) => None,
         }
     }
 

@@ -55,7 +55,8 @@ impl<T: Retryable + ?Sized> Retryable for Arc<T> {
 /// Looks at the error, then through its sources, `Arc`s and `Box`es, for the first one it knows:
 ///
 /// * retryable: failed connections, timeouts, broken transfers, every other [`io::Error`], and HTTP 5xx;
-/// * permanent: every other status (4xx above all), a bad URL, too many redirects, a body that can't be decoded;
+/// * permanent: every other status (4xx above all), a bad URL, too many redirects, a certificate that is not accepted, a body
+///   that can't be decoded;
 /// * the refusal of a circuit breaker, a rate limiter or a bulkhead is permanent: a retry would only add to the load;
 /// * an error with nothing known in it is permanent.
 ///
@@ -150,6 +151,7 @@ fn verdict(error: &(dyn Error + 'static)) -> Option<bool> {
     #[cfg(feature = "client")]
     let asked = asked
         .or_else(|| ask::<reqwest::Error>(error))
+        .or_else(|| ask::<rustls::Error>(error))
         .or_else(|| ask::<crate::client::FmClientError>(error))
         .or_else(|| ask::<crate::client::FmHttpError>(error));
     asked
@@ -203,7 +205,7 @@ impl Known for reqwest::Error {
     fn verdict(&self) -> Option<bool> {
         Some(match self.status() {
             Some(status) => status.is_server_error(),
-            None if self.is_builder() || self.is_redirect() => false,
+            None if self.is_builder() || self.is_redirect() || refused_certificate(self).is_some() => false,
             None if self.is_connect() || self.is_timeout() => true,
             // The body is decoded while it arrives, so a connection that breaks half-way is a decoding error too.
             None if self.is_decode() => broken_off(self),
@@ -214,6 +216,19 @@ impl Known for reqwest::Error {
     fn status(&self) -> Option<u16> {
         self.status().map(|status| status.as_u16())
     }
+}
+
+#[cfg(feature = "client")]
+impl Known for rustls::Error {
+    fn verdict(&self) -> Option<bool> {
+        matches!(self, Self::InvalidCertificate(_)).then_some(false)
+    }
+}
+
+/// Why the certificate of the upstream was not accepted, if that is what failed. The next attempt would not accept it either.
+#[cfg(feature = "client")]
+pub(crate) fn refused_certificate(error: &reqwest::Error) -> Option<&rustls::Error> {
+    chain(error).filter_map(find::<rustls::Error>).find(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
 }
 
 /// Whether the transfer broke, as opposed to bytes that arrived and make no sense.

@@ -28,7 +28,7 @@ pub(crate) use around::Around;
 pub(crate) use attempts::{Attempts, Plan};
 pub use budget::RetryBudget;
 #[cfg(feature = "client")]
-pub(crate) use classify::{Known, chain as causes};
+pub(crate) use classify::{Known, chain as causes, refused_certificate};
 pub use classify::{Retryable, is_retryable_error, retry_after_hint};
 pub use error::RetryError;
 pub(crate) use nest::Nest;
