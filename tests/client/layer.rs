@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use memory_core::{FmRetryLayer, reqwest};
+use memory_core::{CircuitBreaker, FmError, FmRetryLayer, reqwest};
 use tokio::time::Instant;
 use tower::{Layer as _, ServiceExt as _};
 
@@ -82,4 +82,37 @@ async fn each_upstream_has_a_budget_of_its_own() {
     assert!((1250..=1300).contains(&arrived), "{arrived} requests for 1,000 calls");
     client.oneshot(request("GET", &other).build().unwrap()).await.unwrap();
     assert_eq!(other.seen().len(), 3, "what the other one has spent is not missing here");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_upstream_has_a_breaker_of_its_own() {
+    let down = Upstream::scripted(vec![status(503), status(429), vec![Step::Close], ok("1")]).await;
+    let other = Upstream::always(ok("2")).await;
+    let settings = CircuitBreaker::builder().minimum_calls(3).open_for(30).probes(1).name("upstreams");
+    let layer = FmRetryLayer::new().attempts(1).circuit_breakers(settings).unwrap();
+    let client = layer.layer(plain());
+    let get = |upstream: &Upstream| client.clone().oneshot(request("GET", upstream).build().unwrap());
+    for _ in 0..3 {
+        let _ = get(&down).await;
+    }
+    let refused = get(&down).await.unwrap_err();
+    let refused = refused.downcast_ref::<FmError>().unwrap();
+    assert!(refused.is_circuit_open() && refused.retry_after().is_some(), "{refused}");
+    assert_eq!(down.seen().len(), 3);
+    assert_eq!(get(&other).await.unwrap().text().await.unwrap(), "2");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    assert_eq!(get(&down).await.unwrap().text().await.unwrap(), "1");
+    let stats = layer.stats();
+    assert_eq!((stats.requests, stats.attempts, stats.failures), (6, 5, 2), "a refusal is no attempt");
+    assert!(FmRetryLayer::new().circuit_breakers(CircuitBreaker::builder().probes(0)).unwrap_err().is_config());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_opens_ends_the_repetitions() {
+    let down = Upstream::always(status(503)).await;
+    let settings = CircuitBreaker::builder().minimum_calls(2);
+    let client = FmRetryLayer::new().attempts(5).circuit_breakers(settings).unwrap().layer(plain());
+    let refused = client.oneshot(request("GET", &down).build().unwrap()).await.unwrap_err();
+    assert!(refused.downcast_ref::<FmError>().unwrap().is_circuit_open(), "{refused}");
+    assert_eq!(down.seen().len(), 2);
 }

@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 
 use crate::{
     error::{FmError, Kind},
+    resilience::is_failing,
     retry::{Known, Retryable, causes, refused_certificate},
 };
 
@@ -136,7 +137,7 @@ impl FmClientError {
     /// Whether it tells a circuit breaker that the upstream is unwell: it is no mistake of the caller's.
     pub(crate) fn is_failure(&self) -> bool {
         match self.status() {
-            Some(status) => status.is_server_error() || matches!(status.as_u16(), 408 | 429),
+            Some(status) => is_failing(status.as_u16()),
             None => !matches!(self, Self::Closed | Self::InvalidPath(_) | Self::InvalidRequest(_) | Self::Refused(_)),
         }
     }

@@ -27,6 +27,8 @@ use super::{
     url,
 };
 use crate::{
+    error::FmError,
+    resilience::{CircuitBreaker, CircuitBreakerBuilder, is_failing, is_failure},
     retry::{RetryBudget, causes, is_retryable_error, pause},
     time::IntoDuration,
 };
@@ -45,7 +47,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 ///
 /// 3 attempts in all, with waits of 2 s to 10 s between them; a `Retry-After` of up to 300 s is waited for; no deadline. Each
 /// upstream (scheme, host and port) has a [`RetryBudget`] of its own: retries of 20 % of the recent requests, and a reserve
-/// of 100.
+/// of 100. No circuit breakers.
 ///
 /// # Examples
 ///
@@ -65,24 +67,39 @@ type BoxError = Box<dyn Error + Send + Sync>;
 #[derive(Clone, Default)]
 pub struct FmRetryLayer {
     repeats: Repeats,
-    budgets: Arc<Budgets>,
+    upstreams: Arc<Upstreams>,
     counters: Arc<Counters>,
 }
 
-/// A budget for each upstream, so that one which is down takes no retries from the others.
+/// What is known of each upstream, so that one which is down takes nothing from the others.
 #[derive(Default)]
-struct Budgets(Mutex<HashMap<String, RetryBudget>>);
+struct Upstreams {
+    by_origin: Mutex<HashMap<String, Upstream>>,
+    /// What their breakers are like.
+    breaker: Option<CircuitBreaker>,
+}
 
-/// Those that come after these many share one budget, for who calls whatever his users say must not fill the memory.
-const MOST_BUDGETS: usize = 1_000;
+#[derive(Clone, Default)]
+struct Upstream {
+    budget: RetryBudget,
+    breaker: Option<CircuitBreaker>,
+}
 
-impl Budgets {
-    fn of(&self, url: &Url) -> RetryBudget {
-        let mut budgets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_full = budgets.len() >= MOST_BUDGETS;
+/// Those that come after these many share one budget and have no breaker, for who calls whatever his users say must not fill
+/// the memory.
+const MOST_UPSTREAMS: usize = 1_000;
+
+impl Upstreams {
+    fn of(&self, url: &Url) -> Upstream {
+        let mut upstreams = self.by_origin.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = upstreams.len() >= MOST_UPSTREAMS;
         let origin = url.origin().ascii_serialization();
-        let origin = if is_full && !budgets.contains_key(&origin) { String::new() } else { origin };
-        budgets.entry(origin).or_default().clone()
+        if is_full && !upstreams.contains_key(&origin) {
+            return upstreams.entry(String::new()).or_default().clone();
+        }
+        let anew =
+            || Upstream { budget: RetryBudget::default(), breaker: self.breaker.as_ref().map(CircuitBreaker::anew) };
+        upstreams.entry(origin).or_insert_with(anew).clone()
     }
 }
 
@@ -128,6 +145,30 @@ impl FmRetryLayer {
         self
     }
 
+    /// Sends nothing to an upstream (scheme, host and port) whose requests fail: each has a circuit breaker of its own with these
+    /// settings. An answer of 5xx, 408 or 429 counts as a failure, as does an error of the network. What is refused is an
+    /// [`FmError`] that [`is_circuit_open`](FmError::is_circuit_open), and is not repeated.
+    ///
+    /// # Errors
+    ///
+    /// As [`CircuitBreakerBuilder::build`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use memory_core::{CircuitBreaker, FmRetryLayer};
+    ///
+    /// # fn main() -> Result<(), memory_core::FmError> {
+    /// let breaker = CircuitBreaker::builder().failure_rate(0.5).open_for(10).name("upstreams");
+    /// let layer = FmRetryLayer::new().circuit_breakers(breaker)?;
+    /// # Ok(()) }
+    /// ```
+    pub fn circuit_breakers(mut self, settings: CircuitBreakerBuilder) -> Result<Self, FmError> {
+        let breaker = Some(settings.build()?);
+        self.upstreams = Arc::new(Upstreams { breaker, ..Upstreams::default() });
+        Ok(self)
+    }
+
     /// What the services of this layer and of its clones have done so far. An answer of status 5xx is a success here: it
     /// is given as it is.
     pub fn stats(&self) -> FmClientStats {
@@ -141,7 +182,8 @@ impl FmRetryLayer {
     {
         let target = format!("{} {}", request.method(), url::shown(request.url()));
         let watch = Watch::begin(&self.counters, &target);
-        let mut attempts = self.repeats.begin(self.budgets.of(request.url()));
+        let Upstream { budget, breaker } = self.upstreams.of(request.url());
+        let mut attempts = self.repeats.begin(budget);
         let harmless = is_harmless(&request);
         loop {
             let copy = request.try_clone();
@@ -149,10 +191,20 @@ impl FmRetryLayer {
                 let timeout = request.timeout().map_or(left, |timeout| left.min(*timeout));
                 *request.timeout_mut() = Some(timeout);
             }
+            let admission = match breaker.as_ref().map(CircuitBreaker::enter).transpose() {
+                Ok(admission) => admission,
+                Err(refusal) => {
+                    watch.end(false);
+                    return Err(refusal.into());
+                }
+            };
             watch.sends(attempts.made() + 1);
             let (under_way, began) = (UnderWay::begin(&watch), Instant::now());
             let outcome = inner.call(request).await.map_err(Into::into);
             attempts.count();
+            if let Some(admission) = admission {
+                admission.settle(speaks_against_upstream(&outcome));
+            }
             let failure = Failure::of(&outcome);
             let status = outcome.as_ref().ok().map(|answer| answer.status().as_u16());
             let name = failure.as_ref().map_or("answer", |failure| failure.name);
@@ -183,6 +235,13 @@ impl FmRetryLayer {
                 return Err(error.into());
             }
         }
+    }
+}
+
+fn speaks_against_upstream(outcome: &Result<Response, BoxError>) -> bool {
+    match outcome {
+        Ok(answer) => is_failing(answer.status().as_u16()),
+        Err(error) => is_failure(&**error),
     }
 }
 

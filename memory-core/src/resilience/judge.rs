@@ -14,9 +14,14 @@ pub(crate) fn is_failure(error: &(dyn Error + 'static)) -> bool {
         return error.is_failure();
     }
     match status_of(error) {
-        Some(status) => status >= 500 || matches!(status, 408 | 429),
+        Some(status) => is_failing(status),
         None => !chain(error).any(is_callers_mistake),
     }
+}
+
+/// Whether an answer of this HTTP status tells that the upstream is unwell.
+pub(crate) fn is_failing(status: u16) -> bool {
+    status >= 500 || matches!(status, 408 | 429)
 }
 
 fn is_callers_mistake(error: &(dyn Error + 'static)) -> bool {

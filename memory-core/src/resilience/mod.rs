@@ -19,6 +19,8 @@ pub use bulkhead::{Bulkhead, BulkheadBuilder, BulkheadRoom};
 pub use chaos::{Chaos, ChaosBuilder};
 pub(crate) use guards::Guards;
 pub use hedge::{Hedge, HedgeBuilder};
+#[cfg(feature = "client")]
+pub(crate) use judge::is_failing;
 pub(crate) use judge::is_failure;
 pub use limiter::{RateLimiter, RateLimiterBuilder};
 pub(crate) use resilient::within_total;

@@ -55,6 +55,11 @@ impl Machine {
         Self { rules, phase: Phase::Closed(Window::new(rules.span)), era: 0 }
     }
 
+    /// A new one with the same rules.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.rules)
+    }
+
     pub(super) fn state(&self, now: Instant) -> CircuitState {
         match &self.phase {
             Phase::Open { until } if now >= *until => CircuitState::HalfOpen,

@@ -98,6 +98,13 @@ impl CircuitBreaker {
         self.change(|machine, _| machine.close());
     }
 
+    /// One with the same settings and a state of its own, which is counted and told under the same name.
+    #[cfg(feature = "client")]
+    pub(crate) fn anew(&self) -> Self {
+        let machine = Mutex::new(lock(&self.0.machine).anew());
+        Self(Arc::new(Shared { name: self.0.name.clone(), ledger: self.0.ledger.clone(), machine }))
+    }
+
     /// Makes the call, if it is let through.
     ///
     /// # Errors
