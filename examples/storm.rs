@@ -5,7 +5,7 @@
 
 use std::{env, error::Error, fmt::Display, io, path::PathBuf, process::ExitCode, sync::LazyLock, time::Duration};
 
-use memory_core::{default_retry, reqwest};
+use memory_core::{circuit_breaker, default_retry, reqwest};
 use plotters::prelude::*;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
@@ -33,6 +33,7 @@ async fn main() -> ExitCode {
         ("reqwest-retry", storm(through_reqwest_retry).await),
         ("tower-resilience", storm(through_tower_resilience).await),
         ("#[default_retry]", storm(|upstream| async { gateway(upstream).await.is_ok() }).await),
+        ("#[circuit_breaker] below", storm(|upstream| async { guarded_gateway(upstream).await.is_ok() }).await),
     ];
     print(&storms);
     match draw(&storms, &file) {
@@ -55,6 +56,19 @@ async fn service(upstream: Upstream) -> io::Result<()> {
 #[default_retry(wait_min = 0.5, wait_max = 5, multiplier = 0.5)]
 async fn gateway(upstream: Upstream) -> io::Result<()> {
     service(upstream).await
+}
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+#[default_retry(wait_min = 0.5, wait_max = 5, multiplier = 0.5)]
+#[circuit_breaker(open_for = 2)]
+async fn guarded_service(upstream: Upstream) -> Result<(), BoxError> {
+    Ok(upstream.call().await?)
+}
+
+#[default_retry(wait_min = 0.5, wait_max = 5, multiplier = 0.5)]
+async fn guarded_gateway(upstream: Upstream) -> Result<(), BoxError> {
+    guarded_service(upstream).await
 }
 
 async fn by_hand<F: Future<Output = io::Result<()>>>(call: impl Fn() -> F) -> io::Result<()> {
@@ -118,7 +132,7 @@ fn print(storms: &[(&str, Report)]) {
         let (amplification, peak) = (report.amplification(0), report.peak());
         println!("| {name} | {amplification:.2} | {peak} | {success:.1} % | {recovery} |");
     }
-    if let Some((name, report)) = storms.last() {
+    if let Some((name, report)) = storms.iter().find(|(name, _)| *name == "#[default_retry]") {
         println!("\n{name} without its reserve of {RESERVE}: {:.2} requests a call.", report.amplification(RESERVE));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use memory_core::default_retry;
+use memory_core::{circuit_breaker, default_retry};
 
 use crate::simulation::{OFFERED, Report, SECONDS, Upstream, storm};
 
@@ -24,6 +24,27 @@ async fn two_layers_of_retries_make_no_storm() {
     let report = storm(|upstream| async { gateway(upstream).await.is_ok() }).await;
     let amplification = report.amplification(RESERVE);
     assert!((1.1..=1.25).contains(&amplification), "{amplification} requests a call");
+    assert!(report.recovery().is_some_and(|seconds| seconds <= 5), "{:?}", report.recovery());
+    assert_all_begun(&report);
+}
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[default_retry(wait_min = 0.5, wait_max = 5, multiplier = 0.5)]
+#[circuit_breaker(open_for = 2)]
+async fn guarded_service(upstream: Upstream) -> Result<(), BoxError> {
+    Ok(upstream.call().await?)
+}
+
+#[default_retry(wait_min = 0.5, wait_max = 5, multiplier = 0.5)]
+async fn guarded_gateway(upstream: Upstream) -> Result<(), BoxError> {
+    guarded_service(upstream).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_breaker_the_dead_upstream_is_left_alone() {
+    let report = storm(|upstream| async { guarded_gateway(upstream).await.is_ok() }).await;
+    assert!(report.amplification(0) < 0.05, "{} requests a call", report.amplification(0));
     assert!(report.recovery().is_some_and(|seconds| seconds <= 5), "{:?}", report.recovery());
     assert_all_begun(&report);
 }
