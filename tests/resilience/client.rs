@@ -1,8 +1,8 @@
 //! The policies around the requests of the HTTP client, over real sockets.
 
 use memory_core::{
-    Bulkhead, Chaos, CircuitBreaker, CircuitBreakerBuilder, CircuitState, FmCache, FmClientError, FmError,
-    FmMemoryBackend, FmResilientClient, RateLimiter, memorize,
+    Bulkhead, Chaos, CircuitBreaker, CircuitBreakerBuilder, CircuitState, FmBody, FmCache, FmClientError, FmError,
+    FmMemoryBackend, FmResilientClient, RateLimiter, fixed, memorize, retry, retry_on_status, stop_after_retries,
 };
 
 use crate::upstream::{Upstream, answer, json};
@@ -91,4 +91,19 @@ async fn chaos_reaches_the_client() {
     assert!(failed.is_network() && client.stats().refused_retries == 1, "{failed}");
     assert_eq!(upstream.seen().len(), 0);
     assert_eq!(client.get_json::<u8>("a").await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_that_is_to_be_repeated_waits_as_long_as_it_says() {
+    let busy = answer(429, &[("retry-after", "7")], b"");
+    let upstream = Upstream::scripted(vec![busy, json("7")]).await;
+    let client = FmResilientClient::builder().base_url(upstream.url()).build().unwrap();
+
+    #[retry(stop = stop_after_retries(3), wait = fixed(1), retry = retry_on_status([429]))]
+    async fn price(client: &FmResilientClient) -> Result<FmBody, FmClientError> {
+        client.get_raw("price").await
+    }
+
+    price(&client).await.unwrap();
+    assert_eq!(upstream.waits().iter().map(|wait| wait.as_secs()).collect::<Vec<_>>(), [7]);
 }

@@ -387,6 +387,8 @@ impl MulSaturating for Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn seconds(wait: &Wait, take: usize) -> Vec<f64> {
@@ -406,6 +408,37 @@ mod tests {
                 assert!(wait.at_draw(1_000_000, draw) <= Duration::from_secs(10), "{wait:?}");
             }
             assert!(wait.at_draw(u32::MAX, 1.0) <= Duration::from_secs(10), "{wait:?}");
+        }
+    }
+
+    proptest! {
+        /// Against the formulas as they stand in the documentation, in seconds.
+        #[test]
+        fn backoffs_are_what_the_formulas_say(
+            multiplier in 0.0..20.0_f64,
+            base in 0.5..6.0_f64,
+            min in 0.0..5.0_f64,
+            max in 0.0..100.0_f64,
+            attempt in 1..1_000_u32,
+            draw in 0.0..=1.0_f64,
+            seed: u64,
+        ) {
+            let bounded = |wait: f64| wait.min(max).max(min);
+            let near = |wait: Duration, model: f64| (wait.as_secs_f64() - model).abs() <= 1e-6;
+            let exponential = bounded(multiplier * base.powf(f64::from(attempt - 1)));
+            let with = |wait: Wait| wait.multiplier(multiplier).min(min).max(max);
+            prop_assert!(near(with(exponential_backoff()).exp_base(base).at_draw(attempt, draw), exponential));
+            let full = min + (exponential - min) * draw;
+            prop_assert!(near(with(full_jitter()).exp_base(base).at_draw(attempt, draw), full));
+
+            let first = bounded(multiplier);
+            let mut previous = first;
+            for wait in with(decorrelated_jitter()).iter_seeded(seed).take(100) {
+                let wait = wait.as_secs_f64();
+                let longest = bounded(3.0 * previous);
+                prop_assert!((first - 1e-6..=longest + 1e-6).contains(&wait), "{wait} of {first}..={longest}");
+                previous = wait.max(first);
+            }
         }
     }
 
