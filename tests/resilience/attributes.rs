@@ -302,3 +302,45 @@ async fn a_slow_call_is_hedged_with_arguments_of_its_own() {
     assert_eq!(found("a".to_owned(), "b").await.unwrap(), "ab");
     assert_eq!((began.elapsed().as_millis(), RUNS.so_far()), (100, 2));
 }
+
+struct Search {
+    runs: AtomicU32,
+}
+
+type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl Search {
+    /// Every other run takes too long.
+    async fn look(&self, word: &str) -> Result<usize, Failure> {
+        if self.runs.fetch_add(1, Relaxed) % 2 == 0 {
+            sleep(Duration::from_secs(60)).await;
+        }
+        Ok(word.len())
+    }
+
+    #[hedge(after = 0.1)]
+    async fn method(&self, word: &str) -> Result<usize, Failure> {
+        self.look(word).await
+    }
+
+    #[hedge(after = 0.1)]
+    fn boxed<'a>(&'a self, word: &'a str) -> BoxFuture<'a, Result<usize, Failure>> {
+        Box::pin(self.look(word))
+    }
+
+    #[hedge(after = 0.1)]
+    #[allow(clippy::manual_async_fn)]
+    fn opaque(&self, word: String) -> impl Future<Output = Result<usize, Failure>> + Send {
+        async move { self.look(&word).await }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn methods_and_functions_that_return_futures_are_hedged() {
+    let search = Search { runs: AtomicU32::new(0) };
+    let began = Instant::now();
+    assert_eq!(search.method("a").await.unwrap(), 1);
+    assert_eq!(search.boxed("ab").await.unwrap(), 2);
+    assert_eq!(search.opaque("abc".to_owned()).await.unwrap(), 3);
+    assert_eq!((began.elapsed().as_millis(), search.runs.load(Relaxed)), (300, 6));
+}
