@@ -98,6 +98,7 @@ impl Expansion<'_> {
             #[allow(non_camel_case_types, dead_code)]
             #vis struct #on<'a>(#private::std::option::Option<&'a #krate::FmCache>);
             // A derive would cost each build as much as a companion.
+            #[allow(clippy::expl_impl_clone_on_copy)]
             impl #private::std::clone::Clone for #on<'_> {
                 fn clone(&self) -> Self {
                     *self
