@@ -52,7 +52,7 @@ measure() {
     stop
 }
 
-kinds="ready-bytes fmjson-layer fmjson json-layer json moka-by-hand axum-response-cache uncached"
+kinds="ready-bytes ready-bytes-headers fmjson-layer fmjson json-layer json moka-by-hand response-layer axum-response-cache uncached"
 python=
 if command -v python3 >/dev/null 2>&1 && python3 -m venv "$folder/venv" 2>/dev/null &&
     "$folder/venv/bin/pip" install --quiet fastapi-memory uvicorn httptools uvloop >"$folder/pip.log" 2>&1; then

@@ -3,7 +3,7 @@
 use std::{
     hash::BuildHasher,
     pin::Pin,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock},
     task::{Context, Poll, Waker},
 };
 
@@ -14,14 +14,27 @@ use axum::{
 };
 
 /// The body that a stored value becomes, as seen once.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Print {
     etag: HeaderValue,
     length: u64,
     content: Content,
     /// `Last-Modified`, once it was asked for.
     modified: OnceLock<HeaderValue>,
+    /// What was said of the value last.
+    words: Mutex<Option<(Facts, Words)>>,
 }
+
+/// `Cache-Control`, `Age` and `Cache-Status`.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    pub(crate) control: HeaderValue,
+    pub(crate) age: Option<HeaderValue>,
+    pub(crate) status: HeaderValue,
+}
+
+/// What words follow from.
+type Facts = [u64; 7];
 
 /// How a body is known again.
 #[derive(Clone, Debug)]
@@ -42,6 +55,7 @@ impl Print {
             length: bytes.len() as u64,
             content: if bytes.is_unique() { Content::Hash(hash(&bytes)) } else { Content::Kept(bytes) },
             modified: OnceLock::new(),
+            words: Mutex::new(None),
         })
     }
 
@@ -53,6 +67,16 @@ impl Print {
     /// When the value was made, as `find` says the first time.
     pub(crate) fn last_modified(&self, find: impl FnOnce() -> HeaderValue) -> HeaderValue {
         self.modified.get_or_init(find).clone()
+    }
+
+    /// What was said last, if it followed from the same facts, else what there is to say now.
+    pub(crate) fn words(&self, facts: Facts, say: impl FnOnce() -> Words) -> Words {
+        // Who would have to wait says it anew.
+        let Ok(mut last) = self.words.try_lock() else { return say() };
+        match &*last {
+            Some((known, words)) if *known == facts => words.clone(),
+            _ => last.insert((facts, say())).1.clone(),
+        }
     }
 
     /// How long the body is.

@@ -3,10 +3,18 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router, body::Bytes, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get,
+    Json, Router,
+    body::Bytes,
+    extract::State,
+    http::{
+        HeaderName,
+        header::{AGE, CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED},
+    },
+    response::IntoResponse,
+    routing::get,
 };
 use axum_response_cache::CacheLayer;
-use memory_core::{FmCacheHeadersLayer, FmCacheManager, FmJson, FmMemoryBackend, memorize};
+use memory_core::{FmCacheHeadersLayer, FmCacheManager, FmJson, FmMemoryBackend, FmResponseCacheLayer, memorize};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -50,6 +58,20 @@ async fn bytes(State(bytes): State<Bytes>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], bytes)
 }
 
+/// With what the layer would say, written by hand.
+async fn bytes_and_headers(State(bytes): State<Bytes>) -> impl IntoResponse {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (ETAG, "\"af1349b9f5f9a1a6a0404dea36dcc949\""),
+        (CACHE_CONTROL, "max-age=3599"),
+        (AGE, "1"),
+        (LAST_MODIFIED, "Sun, 06 Nov 1994 08:49:37 GMT"),
+        (HeaderName::from_static("x-fm-cache"), "HIT"),
+        (HeaderName::from_static("cache-status"), "fm-cache; hit; ttl=3599"),
+    ];
+    (headers, bytes)
+}
+
 async fn by_hand(State(cache): State<moka::future::Cache<u64, Arc<User>>>) -> Json<Arc<User>> {
     Json(cache.get_with(7, async { Arc::new(user()) }).await)
 }
@@ -58,10 +80,18 @@ async fn uncached() -> Json<User> {
     Json(user())
 }
 
+async fn uncached_marked() -> impl IntoResponse {
+    ([(CACHE_CONTROL, "max-age=3600")], Json(user()))
+}
+
 pub(crate) async fn serve(kind: &str, port: u16) -> Result<(), Box<dyn Error>> {
     FmCacheManager::init(FmMemoryBackend::new(), "bench")?;
     let app: Router = match kind {
         "ready-bytes" => Router::new().route("/user", get(bytes)).with_state(Bytes::from(serde_json::to_vec(&user())?)),
+        "ready-bytes-headers" => {
+            Router::new().route("/user", get(bytes_and_headers)).with_state(Bytes::from(serde_json::to_vec(&user())?))
+        }
+        "response-layer" => Router::new().route("/user", get(uncached_marked)).layer(FmResponseCacheLayer::new()),
         "fmjson-layer" => Router::new().route("/user", get(written)).layer(FmCacheHeadersLayer::new()),
         "fmjson" => Router::new().route("/user", get(written)),
         "json-layer" => Router::new().route("/user", get(plain)).layer(FmCacheHeadersLayer::new()),

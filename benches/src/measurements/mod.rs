@@ -5,6 +5,7 @@ mod heap;
 mod hit;
 mod miss;
 mod redis;
+mod scale;
 mod small;
 mod stampede;
 mod zipf;
@@ -39,5 +40,9 @@ pub(crate) const ALL: &[Measurement] = &[
     measurement("retry_ok", small::retry_ok),
     measurement("singleton", small::singleton),
     measurement("lru_hit", small::lru_hit),
+    measurement("scale_entries", scale::entries),
+    measurement("scale_size", scale::sizes),
+    measurement("scale_functions", scale::functions),
+    measurement("scale_tasks", scale::tasks),
     measurement("compile_200", compile::of_200),
 ];

@@ -164,6 +164,8 @@ impl<T> IntoResponse for FmJson<T> {
         match &self.inner.written {
             Ok(Written { body, etag }) => {
                 let mut response = Response::new(Body::from(body.clone()));
+                // With room for what a layer may add.
+                response.headers_mut().reserve(8);
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 response.headers_mut().insert(ETAG, etag.clone());
                 response

@@ -49,15 +49,20 @@ pub(super) fn finish(response: Response, asked: Asked) -> Response {
     if !is_its {
         return response;
     }
-    response.headers_mut().insert(X_FM_CACHE, told::verdict(served.outcome));
-    response.headers_mut().append(CACHE_STATUS, told::status(&served));
     let may_be_kept = response.status().is_success()
         && asked.method != Asking::Else
         && served.outcome != FmOutcome::Bypassed
-        && !response.headers().contains_key(SET_COOKIE);
+        && !response.headers().keys().any(|name| *name == SET_COOKIE);
+    let headers = response.headers_mut();
+    // Else they grow twice on the way.
+    headers.reserve(6);
+    headers.insert(X_FM_CACHE, told::verdict(served.outcome));
     match (&served.print, served.left) {
         (Some(print), Some(left)) if may_be_kept => kept(response, &asked, &served, print, left),
-        _ => response,
+        _ => {
+            headers.append(CACHE_STATUS, told::status(&served));
+            response
+        }
     }
 }
 
@@ -71,15 +76,18 @@ pub(super) fn not_cached() -> Response {
 
 /// Whether the handler has said itself what caches may do.
 fn is_marked(headers: &HeaderMap) -> bool {
-    [CACHE_CONTROL, EXPIRES, PRAGMA].iter().any(|name| headers.contains_key(name))
+    // There are few headers, so that to look through them is cheaper than to look each of these up.
+    headers.keys().any(|name| [CACHE_CONTROL, EXPIRES, PRAGMA].contains(name))
 }
 
 /// A response that clients may keep, or the news that they have it.
 fn kept(mut response: Response, asked: &Asked, served: &Served, print: &Print, left: Expiry) -> Response {
+    let words = told::words(asked.audience, served, left);
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, told::control(asked.audience, left, served));
-    if let Some(age) = served.age {
-        headers.insert(AGE, told::age(age));
+    headers.append(CACHE_STATUS, words.status);
+    headers.insert(CACHE_CONTROL, words.control);
+    if let Some(age) = words.age {
+        headers.insert(AGE, age);
     }
     headers.entry(ETAG).or_insert_with(|| print.etag().clone());
     headers
@@ -118,7 +126,7 @@ fn not_modified(mut response: Response) -> Response {
 }
 
 /// Whether the body of a response is the one that was printed.
-fn recognise(response: Response, print: &Print, method: Asking) -> (Response, bool) {
+fn recognise(mut response: Response, print: &Print, method: Asking) -> (Response, bool) {
     let length = response.body().size_hint().exact();
     if method == Asking::Head && length == Some(0) && print.length() > 0 {
         // Whoever has cut the body off has said how long it was.
@@ -128,15 +136,15 @@ fn recognise(response: Response, print: &Print, method: Asking) -> (Response, bo
     if length != Some(print.length()) {
         return (response, false);
     }
-    let (parts, body) = response.into_parts();
-    let (body, is_its) = match at_hand(body) {
+    let (body, is_its) = match at_hand(std::mem::take(response.body_mut())) {
         Ok(bytes) => {
             let is_its = print.is_of(&bytes);
             (Body::from(bytes), is_its)
         }
         Err(body) => (body, false),
     };
-    (Response::from_parts(parts, body), is_its)
+    *response.body_mut() = body;
+    (response, is_its)
 }
 
 /// The whole body, where it is one piece that need not be waited for; else the body as it was.

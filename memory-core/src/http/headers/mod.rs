@@ -29,6 +29,9 @@ use crate::cache::{Context, Exchange, Surrounded};
 /// | `X-Fm-Cache` | `HIT`, `MISS`, `STALE`, or `BYPASS` when the cache was not used |
 /// | `Cache-Status` | the same in the words of RFC 9211 |
 ///
+/// `max-age` is what is left, and caches on the way take `Age` off it once more (RFC 9111, section 4.2.3): they keep a value for
+/// shorter than they could, never for longer.
+///
 /// `If-None-Match`, and without it `If-Modified-Since`, are answered with 304 where nothing has changed (RFC 9110, section 13).
 /// An [`FmJson`](struct@crate::FmJson) is then not serialised, and not for a 200 either.
 ///

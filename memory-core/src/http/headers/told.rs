@@ -11,6 +11,7 @@ use axum::{body::Bytes, http::HeaderValue};
 use super::asked::Audience;
 use crate::{
     cache::{FmOutcome, Served},
+    print::Words,
     time::{Expiry, Tick},
 };
 
@@ -25,6 +26,26 @@ pub(super) fn verdict(outcome: FmOutcome) -> HeaderValue {
         FmOutcome::Bypassed => "BYPASS",
         FmOutcome::Computed | FmOutcome::Coalesced | FmOutcome::Miss => "MISS",
     })
+}
+
+/// What is said of a value that clients may keep, which changes once a second.
+pub(super) fn words(audience: Audience, served: &Served, left: Expiry) -> Words {
+    let seconds = |length: Option<Duration>| length.map_or(u64::MAX, |length| length.as_secs());
+    let facts = [
+        audience as u64,
+        served.outcome as u64,
+        seconds(left.duration()),
+        seconds(served.age),
+        served.stale_for.as_secs(),
+        served.late.answers.as_secs(),
+        served.late.excuses.as_secs(),
+    ];
+    let say = || Words {
+        control: control(audience, left, served),
+        age: served.age.map(|age| HeaderValue::from(age.as_secs())),
+        status: status(served),
+    };
+    served.print.as_ref().map_or_else(say, |print| print.words(facts, say))
 }
 
 /// `Cache-Status` (RFC 9211).
@@ -46,7 +67,7 @@ pub(super) fn status(served: &Served) -> HeaderValue {
 }
 
 /// `Cache-Control` (RFC 9111, section 5.2.2, and RFC 5861) of a value that is fresh for so long.
-pub(super) fn control(audience: Audience, left: Expiry, served: &Served) -> HeaderValue {
+fn control(audience: Audience, left: Expiry, served: &Served) -> HeaderValue {
     let audience = match audience {
         Audience::Usual => "",
         Audience::Public => "public, ",
@@ -62,11 +83,6 @@ pub(super) fn control(audience: Audience, left: Expiry, served: &Served) -> Head
         }
         Ok(())
     })
-}
-
-/// `Age`.
-pub(super) fn age(age: Duration) -> HeaderValue {
-    HeaderValue::from(age.as_secs())
 }
 
 /// `Last-Modified` of what was made so long ago.

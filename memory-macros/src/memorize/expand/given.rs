@@ -132,7 +132,14 @@ impl Expansion<'_> {
         let key = self.key_of(&arguments);
         quote_spanned! {site()=>
             #[doc(hidden)]
-            #[allow(dead_code, clippy::too_many_arguments)]
+            #[allow(
+                dead_code,
+                clippy::borrowed_box,
+                clippy::ptr_arg,
+                clippy::ref_option,
+                clippy::too_many_arguments,
+                clippy::trivially_copy_pass_by_ref
+            )]
             fn #ident(#(#inputs),*) -> #private::KeyBuf { #key }
         }
     }
