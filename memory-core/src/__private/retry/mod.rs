@@ -111,7 +111,7 @@ pub enum Next {
 /// Makes a call's outcome of a timeout.
 pub type Expire<O> = fn(FmError) -> O;
 
-/// Makes a call's error of the last one, with a [`RetryError`] around it.
+/// Makes a call's error of the last one, with a [`RetryError`](crate::RetryError) around it.
 pub type Wrap<E> = fn(E, u32, Duration) -> E;
 
 impl Plan {

@@ -56,6 +56,7 @@ impl Machine {
     }
 
     /// A new one with the same rules.
+    #[cfg(feature = "client")]
     pub(super) fn anew(&self) -> Self {
         Self::new(self.rules)
     }
