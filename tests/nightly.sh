@@ -1,7 +1,7 @@
 #!/bin/sh
-# What takes too long for every change: the public HTTP cache tests over real sockets, the responses in memory and in Redis; the long
-# soak and the simulation's ten thousand seeds; all tests on the other memory engine. Goes on after a failure, and fails in the end
-# if anything did. Needs cargo, redis-server and the network.
+# What takes too long for every change: the public HTTP cache tests over real sockets, the responses in memory and in Redis; the long soak
+# and the simulation's ten thousand seeds; that a release injects no chaos; all tests on the other memory engine. Goes on after a failure,
+# and fails in the end if anything did. Needs cargo, redis-server and the network.
 #
 #   FM_SOAK_SECONDS, FM_SOAK_OUTAGE, FM_SIM_SEEDS   as tests/soak.sh takes them
 set -eu
@@ -34,6 +34,7 @@ redis_pid=$!
 step "the HTTP cache tests" sh tests/http_cache_suite.sh
 step "the HTTP cache tests with Redis" sh tests/http_cache_suite.sh --as-rfc-9111 --redis "redis+unix://$work/redis.sock"
 step "the soak" sh tests/soak.sh
+step "chaos in a release" env FM_CHAOS_IS_OFF=1 cargo test --release --package memory --test resilience chaos_is_off
 step "the tests with moka" env FM_MEMORY_ENGINE=moka sh tests/run.sh
 
 if [ -n "$failed" ]; then

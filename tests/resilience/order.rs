@@ -139,3 +139,12 @@ async fn chaos_is_innermost_and_repeats_with_its_seed() {
     assert!(outcome.await.unwrap_err().is_circuit_open(), "the breaker and the retries see the faults");
     assert!(resilient().run(call).await.is_ok(), "outside there is none");
 }
+
+/// Here it is on. `tests/nightly.sh` builds this for release, without the feature, and says so.
+#[tokio::test]
+async fn chaos_is_off_in_release_builds_unless_asked_for() {
+    let is_off = std::env::var_os("FM_CHAOS_IS_OFF").is_some();
+    let chaos = Chaos::builder().fault_rate(1.0).build().unwrap();
+    let outcome = chaos.scope(resilient().run(|| async { Ok::<_, FmError>(()) })).await;
+    assert_eq!(outcome.is_ok(), is_off);
+}

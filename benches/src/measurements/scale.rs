@@ -102,13 +102,13 @@ pub(crate) fn sizes(effort: Effort) -> Vec<Row> {
     [("8B", 8), ("1KiB", 1 << 10), ("32KiB", 1 << 15), ("1MiB", 1 << 20)].into_iter().map(row).collect()
 }
 
-type Called = Pin<Box<dyn Future<Output = u64>>>;
+type Function = fn(u64) -> Pin<Box<dyn Future<Output = u64>>>;
 
 /// A hundred functions, each with a number of its own. (A thousand take a quarter of an hour to build.)
 macro_rules! functions {
     ($($ten:ident)*) => {
         $( mod $ten { functions! { @ones f0 f1 f2 f3 f4 f5 f6 f7 f8 f9 } } )*
-        fn all() -> Vec<fn(u64) -> Called> {
+        fn all() -> Vec<Function> {
             let mut all = Vec::new();
             $( $ten::all(&mut all); )*
             all
@@ -119,7 +119,7 @@ macro_rules! functions {
             #[memory_core::memorize(expire = 3600, in_place, companions = false)]
             async fn $one(number: u64) -> u64 { number * 2 }
         )*
-        pub(super) fn all(all: &mut Vec<fn(u64) -> super::Called>) {
+        pub(super) fn all(all: &mut Vec<super::Function>) {
             $( all.push(|number| Box::pin($one(number))); )*
         }
     };
@@ -129,7 +129,7 @@ functions! { t0 t1 t2 t3 t4 t5 t6 t7 t8 t9 }
 /// One to a hundred functions in turn, one key each.
 pub(crate) fn functions(effort: Effort) -> Vec<Row> {
     init(10_000);
-    let all: Rc<[fn(u64) -> Called]> = all().into();
+    let all: Rc<[Function]> = all().into();
     let row = |number: usize| {
         let (runtime, all, at) = (runtime(), Rc::clone(&all), Cell::new(0));
         let hit = Contender::new(OURS, move |times| {
