@@ -132,14 +132,8 @@ impl Expansion<'_> {
         let key = self.key_of(&arguments);
         quote_spanned! {site()=>
             #[doc(hidden)]
-            #[allow(
-                dead_code,
-                clippy::borrowed_box,
-                clippy::ptr_arg,
-                clippy::ref_option,
-                clippy::too_many_arguments,
-                clippy::trivially_copy_pass_by_ref
-            )]
+            // A reference to whatever type an argument has is what several lints are about.
+            #[allow(dead_code, clippy::all, clippy::pedantic)]
             fn #ident(#(#inputs),*) -> #private::KeyBuf { #key }
         }
     }
