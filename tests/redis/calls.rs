@@ -16,7 +16,7 @@ use crate::{
         redis_server::RedisServer,
         timed,
     },
-    traffic::{Echo, SKIPPED, p99},
+    traffic::{Control, SKIPPED, p99},
 };
 
 fn process(url: &str) -> FmCache {
@@ -115,7 +115,8 @@ async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
         } else {
             server.kill()
         }
-        let (start, echo) = (Instant::now(), Echo::start());
+        let mut control = Control::start().await;
+        let start = Instant::now();
         let (mut late, mut controls) = (Vec::new(), Vec::new());
         let mut number = 0;
         while start.elapsed() < Duration::from_secs(3) {
@@ -126,7 +127,7 @@ async fn no_call_fails_while_redis_is_dead_or_hangs_and_caching_comes_back() {
             assert!(time < PATIENCE, "hang: {hang}: call {number} took {time:?}");
             if start.elapsed() > Duration::from_millis(1500) {
                 late.push(time);
-                controls.push(echo.control().await);
+                controls.push(control.round_trip().await);
             }
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

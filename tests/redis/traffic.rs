@@ -4,15 +4,14 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
-        mpsc,
     },
     time::{Duration, Instant},
 };
 
 use memory_core::{FmCache, memorize};
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::task::JoinHandle;
 
-use crate::support::{eventually, timed};
+use crate::support::{eventually, redis_server::RedisServer, timed};
 
 /// What 99 of 100 calls cost at most beyond their body, once Redis is known to be in trouble.
 pub(crate) const SKIPPED: Duration = Duration::from_millis(5);
@@ -29,7 +28,7 @@ pub(crate) async fn told(number: u32, truth: u32) -> u32 {
 pub(crate) struct Sample {
     pub(crate) start: Instant,
     pub(crate) time: Duration,
-    /// What a round trip to an idle thread took just then: what this machine adds to everything.
+    /// What a plain round trip to a server that is well took just then: what this machine adds to everything.
     control: Duration,
 }
 
@@ -63,7 +62,7 @@ impl Traffic {
 }
 
 async fn call_until(stop: Arc<AtomicBool>, made: Arc<AtomicU32>) -> Vec<Sample> {
-    let (mut truths, mut samples, echo) = ([0; KEYS as usize], Vec::new(), Echo::start());
+    let (mut truths, mut samples, mut control) = ([0; KEYS as usize], Vec::new(), Control::start().await);
     for round in 0_u32.. {
         if stop.load(Ordering::Relaxed) {
             break;
@@ -77,7 +76,7 @@ async fn call_until(stop: Arc<AtomicBool>, made: Arc<AtomicU32>) -> Vec<Sample> 
         let start = Instant::now();
         let (time, answer) = timed(told(number, *truth)).await;
         assert_eq!(answer, *truth, "call {round} to {number}: an invalidated value came back");
-        let control = echo.control().await;
+        let control = control.round_trip().await;
         samples.push(Sample { start, time, control });
         made.store(round + 1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(3)).await;
@@ -85,21 +84,25 @@ async fn call_until(stop: Arc<AtomicBool>, made: Arc<AtomicU32>) -> Vec<Sample> 
     samples
 }
 
-/// A thread that only answers.
-pub(crate) struct Echo(mpsc::Sender<oneshot::Sender<()>>);
+/// A server that nothing happens to.
+pub(crate) struct Control {
+    _server: RedisServer,
+    connection: redis::aio::MultiplexedConnection,
+}
 
-impl Echo {
-    pub(crate) fn start() -> Self {
-        let (ask, asked) = mpsc::channel::<oneshot::Sender<()>>();
-        std::thread::spawn(move || asked.iter().for_each(|answer| answer.send(()).unwrap_or(())));
-        Self(ask)
+impl Control {
+    pub(crate) async fn start() -> Self {
+        let server = RedisServer::start();
+        let client = redis::Client::open(server.url()).expect("a URL");
+        let connection = client.get_multiplexed_async_connection().await.expect("a connection");
+        Self { _server: server, connection }
     }
 
-    /// What a round trip takes now: this machine adds that to everything.
-    pub(crate) async fn control(&self) -> Duration {
-        let (answer, answered) = oneshot::channel();
-        self.0.send(answer).expect("the thread runs");
-        timed(answered).await.0
+    /// What a round trip to it takes now: this machine, with all that runs on it, adds that to everything.
+    pub(crate) async fn round_trip(&mut self) -> Duration {
+        let (time, pong) = timed(redis::cmd("PING").query_async::<String>(&mut self.connection)).await;
+        assert_eq!(pong.expect("an answer"), "PONG");
+        time
     }
 }
 
