@@ -9,11 +9,13 @@
 //! | 28..36 | how long it is fresh, ms; all ones: for ever |
 //! | 36..44 | how long after the last read it stays, ms; all ones: no such limit |
 //! | 44..48 | the length of the fields |
-//! | 48..56 | the checksum: BLAKE3 over all other bytes, cut to 8 |
+//! | 48..56 | the checksum: XXH3-64 over the bytes behind it, seeded with that of the bytes before it |
 //! | 56.. | the fields, each a number, a length (`u32`) and bytes; unknown ones are skipped |
 //! | then | the value |
 //!
 //! Numbers are little endian.
+
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 const MAGIC: [u8; 3] = *b"\xFAfm";
 const VERSION: u8 = 1;
@@ -188,9 +190,8 @@ fn read_fields<'a>(meta: &mut Meta<'a>, mut fields: &'a [u8]) -> Option<()> {
     (!meta.type_name.is_empty()).then_some(())
 }
 
+/// Against accidents. Whoever can write to the store can write whole envelopes.
 fn checksum(envelope: &[u8]) -> [u8; 8] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(envelope.get(..CHECKSUM).unwrap_or_default());
-    hasher.update(envelope.get(HEADER..).unwrap_or_default());
-    array(hasher.finalize().as_bytes(), 0)
+    let head = xxh3_64(envelope.get(..CHECKSUM).unwrap_or_default());
+    xxh3_64_with_seed(envelope.get(HEADER..).unwrap_or_default(), head).to_le_bytes()
 }

@@ -6,7 +6,13 @@
 mod envelope;
 mod faithful;
 
-use serde::{Serialize, de::DeserializeOwned};
+use std::io::ErrorKind;
+
+use rmp_serde::decode::Error;
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 pub(crate) use self::envelope::open;
 pub use self::envelope::{Damage, Meta};
@@ -38,13 +44,12 @@ pub(crate) fn decode_value<T: DeserializeOwned>(meta: &Meta<'_>, body: &[u8]) ->
     if meta.type_name != std::any::type_name::<T>() {
         return Err(Damage::OtherType { stored: meta.type_name.into() });
     }
-    let mut rest = body;
-    let mut reader = rmp_serde::Deserializer::new(&mut rest).with_human_readable();
+    let mut reader = rmp_serde::Deserializer::from_read_ref(body).with_human_readable();
     reader.set_max_depth(usize::from(DEEPEST) * 4);
     let value = T::deserialize(&mut reader).map_err(|error| Damage::Value(error.to_string()))?;
-    match rest {
-        [] => Ok(value),
-        more => Err(Damage::Value(format!("{} bytes are left over", more.len()))),
+    match IgnoredAny::deserialize(&mut reader) {
+        Err(Error::InvalidMarkerRead(error)) if error.kind() == ErrorKind::UnexpectedEof => Ok(value),
+        _ => Err(Damage::Value("bytes are left over".into())),
     }
 }
 

@@ -149,10 +149,12 @@ fn another_key_another_type_another_form_are_told_apart() {
 
 #[test]
 fn bytes_after_the_value_are_damage() {
-    let mut bytes = sealed(&1u8);
-    bytes.push(0xC0);
-    envelope::seal(&mut bytes);
-    assert_eq!(reopened::<u8>(&bytes).unwrap_err(), Damage::Value("1 bytes are left over".into()));
+    for more in [&b"\xC0"[..], b"\xC1", b"\xA5ab", b"\xD9", b"\xC0\xC0"] {
+        let mut bytes = sealed(&1u8);
+        bytes.extend_from_slice(more);
+        envelope::seal(&mut bytes);
+        assert_eq!(reopened::<u8>(&bytes).unwrap_err(), Damage::Value("bytes are left over".into()), "{more:?}");
+    }
 }
 
 #[test]
