@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     future::{Ready, ready},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll},
@@ -21,6 +21,7 @@ use axum::{
     routing::any,
 };
 use memory_core::{FmCache, FmMemoryBackend, FmResponseCacheLayer};
+use tokio::sync::Semaphore;
 use tower::{Layer, Service, ServiceExt};
 
 type Fields = Vec<(&'static str, String)>;
@@ -109,6 +110,15 @@ async fn users_with_tokens_get_their_own_unless_it_is_for_everybody() {
 }
 
 #[tokio::test]
+async fn keys_and_users_named_by_a_proxy_are_tokens_too() {
+    for name in ["x-api-key", "X-Auth-Token", "proxy-authorization", "x-forwarded-user", "cf-access-jwt-assertion"] {
+        let users: [&[_]; 3] = [&[(name, "a")], &[(name, "b")], &[]];
+        assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/me", &users).await, 5, "{name}");
+        assert_eq!(runs(Handler::new(&[("cache-control", "public, max-age=60")]), "/", &users).await, 1, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn users_with_cookies_get_their_own_unless_it_is_for_everybody() {
     let users: [&[_]; 3] = [&[("cookie", "session=a")], &[("cookie", "session=b")], &[]];
     assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/me", &users).await, 5);
@@ -176,7 +186,9 @@ async fn overrides_of_method_and_path_pass_the_cache_by() {
 
 #[tokio::test]
 async fn fields_that_a_proxy_sets_select() {
-    for name in ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "forwarded"] {
+    let names =
+        ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix", "forwarded", "x-host", "x-original-host"];
+    for name in names {
         let users: [&[_]; 2] = [&[(name, "evil.test")], &[]];
         assert_eq!(runs(Handler::new(&[("cache-control", "max-age=60")]), "/", &users).await, 2, "{name}");
     }
@@ -191,6 +203,22 @@ async fn hosts_are_apart_and_an_unreadable_one_is_not_stored() {
         service.clone().oneshot(request).await.unwrap();
     }
     assert_eq!(handler.runs(), 4);
+}
+
+#[tokio::test]
+async fn two_hosts_in_one_request_pass_the_cache_by() {
+    let handler = Handler::new(&[("cache-control", "max-age=60")]);
+    let service = layer().layer(handler.clone());
+    let to = |host: &str| {
+        let request = Request::builder().uri("http://shop.test/").header("host", host).body(Body::empty()).unwrap();
+        service.clone().oneshot(request)
+    };
+    for expected in ["BYPASS", "BYPASS"] {
+        assert_eq!(to("evil.test").await.unwrap().headers()["x-fm-cache"], expected);
+    }
+    for expected in ["MISS", "HIT"] {
+        assert_eq!(to("Shop.test").await.unwrap().headers()["x-fm-cache"], expected);
+    }
 }
 
 #[tokio::test]
@@ -392,30 +420,96 @@ async fn trailers_and_long_bodies_pass_through_and_are_not_stored() {
     assert_eq!(runs.load(Ordering::SeqCst), 4);
 }
 
-#[tokio::test]
-async fn requests_that_miss_together_ask_once_where_the_response_may_be_shared() {
-    for (control, expected) in [("max-age=60", 1), ("private, max-age=60", 20)] {
-        let (runs, gate) = (Arc::new(AtomicU32::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
-        let (counted, opened) = (Arc::clone(&runs), Arc::clone(&gate));
-        let service = layer().layer(tower::service_fn(move |_: Request| {
-            let (runs, gate) = (Arc::clone(&counted), Arc::clone(&opened));
+/// A handler that answers no request before it is let, with this `Cache-Control` and status.
+#[derive(Clone)]
+struct Gated {
+    runs: Arc<AtomicU32>,
+    gate: Arc<Semaphore>,
+    says: Arc<Mutex<(StatusCode, &'static str)>>,
+}
+
+impl Gated {
+    fn saying(control: &'static str) -> Self {
+        let says = Arc::new(Mutex::new((StatusCode::OK, control)));
+        Self { runs: Arc::default(), gate: Arc::new(Semaphore::new(0)), says }
+    }
+
+    fn say(&self, status: StatusCode, control: &'static str) {
+        *self.says.lock().unwrap() = (status, control);
+    }
+
+    fn service(
+        &self,
+    ) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + use<> {
+        let handler = self.clone();
+        tower::service_fn(move |_: Request| {
+            let handler = handler.clone();
             async move {
-                runs.fetch_add(1, Ordering::SeqCst);
-                let _permit = gate.acquire().await.unwrap();
-                Ok::<_, Infallible>(Response::builder().header("cache-control", control).body(Body::from("x")).unwrap())
+                handler.runs.fetch_add(1, Ordering::SeqCst);
+                handler.gate.acquire().await.unwrap().forget();
+                let (status, control) = *handler.says.lock().unwrap();
+                let response = Response::builder().status(status).header("cache-control", control);
+                Ok::<_, Infallible>(response.body(Body::from("x")).unwrap())
             }
-        }));
+        })
+    }
+
+    /// How many of twenty requests at a time get here before any is answered, and how many in all.
+    async fn runs_of_twenty<S>(&self, service: &S) -> (u32, u32)
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    {
+        let before = self.runs.load(Ordering::SeqCst);
         let all: Vec<_> = (0..20).map(|_| tokio::spawn(service.clone().oneshot(get("/")))).collect();
-        while runs.load(Ordering::SeqCst) == 0 {
+        // On one thread: after so many turns everybody is here or waits.
+        for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        gate.add_permits(100);
+        let at_once = self.runs.load(Ordering::SeqCst) - before;
+        self.gate.add_permits(100);
         for answer in all {
             let body = to_bytes(answer.await.unwrap().unwrap().into_body(), 1).await.unwrap();
             assert_eq!(body, "x");
         }
-        assert_eq!(runs.load(Ordering::SeqCst), expected, "{control}");
+        self.gate.forget_permits(100);
+        (at_once, self.runs.load(Ordering::SeqCst) - before)
     }
+}
+
+#[tokio::test]
+async fn requests_that_miss_together_ask_once_where_the_response_may_be_shared() {
+    for (control, expected) in [("max-age=60", 1), ("private, max-age=60", 20)] {
+        let handler = Gated::saying(control);
+        let service = layer().layer(handler.service());
+        assert_eq!(handler.runs_of_twenty(&service).await, (1, expected), "{control}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_was_not_shared_the_last_time() {
+    let handler = Gated::saying("no-store");
+    let layer = layer();
+    let service = layer.layer(handler.service());
+    assert_eq!(handler.runs_of_twenty(&service).await, (1, 20), "nothing is known yet");
+    assert_eq!(handler.runs_of_twenty(&service).await, (20, 20));
+    // Once one is stored, the next ones wait again.
+    handler.say(StatusCode::OK, "max-age=60");
+    assert_eq!(handler.runs_of_twenty(&service).await, (20, 20));
+    assert!(layer.invalidate("http://shop.test/").await.unwrap());
+    assert_eq!(handler.runs_of_twenty(&service).await, (1, 1));
+}
+
+#[tokio::test]
+async fn an_error_or_a_users_own_response_is_no_reason_not_to_wait() {
+    let handler = Gated::saying("");
+    let service = layer().layer(handler.service());
+    handler.say(StatusCode::BAD_GATEWAY, "");
+    assert_eq!(handler.runs_of_twenty(&service).await, (1, 20));
+    handler.gate.add_permits(1);
+    handler.say(StatusCode::OK, "max-age=60");
+    let (status, _, _) = ask(&service, "GET", "/", &[("authorization", "Bearer one")]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(handler.runs_of_twenty(&service).await, (1, 1));
 }
 
 #[tokio::test]

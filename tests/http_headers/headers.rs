@@ -256,7 +256,7 @@ async fn other_methods_run_every_time() {
 async fn credentials_make_an_answer_private_unless_it_is_public() {
     let (runs, usual) = usual();
     let public = app(&runs, FmCacheHeadersLayer::new().public());
-    for name in ["authorization", "cookie"] {
+    for name in ["authorization", "cookie", "x-api-key", "x-forwarded-user"] {
         let request = || Request::get("/number/3").header(name, "secret");
         assert_eq!(ask(&usual, request()).await.caching().0, "private, max-age=60");
         assert_eq!(ask(&public, request()).await.caching().0, "public, max-age=60");

@@ -23,7 +23,7 @@ impl<S: Sync> FromRequestParts<S> for User {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let name = text("authorization").or(text("cookie")).ok_or(StatusCode::UNAUTHORIZED)?;
+        let name = text("authorization").or(text("cookie")).or(text("x-api-key")).ok_or(StatusCode::UNAUTHORIZED)?;
         Ok(Self { name: name.to_owned() })
     }
 }
@@ -86,7 +86,7 @@ async fn as_user(app: &Router, uri: &str, header: &str, user: &str) -> Answer {
 
 #[tokio::test(start_paused = true)]
 async fn two_users_have_two_answers_and_both_are_private() {
-    for header in ["authorization", "cookie"] {
+    for header in ["authorization", "cookie", "x-api-key"] {
         let runs = Runs::default();
         let app = app(&runs);
         for user in ["ann", "bob", "ann", "bob"] {

@@ -3,13 +3,13 @@
 use axum::http::{
     self, HeaderMap, HeaderName,
     header::{
-        AUTHORIZATION, CONTENT_LENGTH, COOKIE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, PRAGMA,
-        RANGE, TRANSFER_ENCODING, UPGRADE,
+        CONTENT_LENGTH, COOKIE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
+        TRANSFER_ENCODING, UPGRADE,
     },
     request::Parts,
 };
 
-use super::super::fields::{CacheControl, members};
+use super::super::fields::{CacheControl, is_authorized, members};
 
 /// Fields by which a request asks for another method or resource than its first line says: what they lead to must not be
 /// stored under that line, nor be answered from what is.
@@ -42,7 +42,7 @@ pub(in crate::http) struct Asked {
     pub(in crate::http) directives: CacheControl,
     /// Whether the request must reach the handler, and its answer is not stored.
     pub(in crate::http) bypasses: bool,
-    /// Whether it names a user: by `Authorization`.
+    /// Whether it names a user, by `Authorization` or what means the same.
     pub(in crate::http) is_authorized: bool,
     pub(in crate::http) has_cookie: bool,
     /// Whether it has a precondition that a cache can evaluate.
@@ -63,7 +63,7 @@ impl Asked {
             method: method(&parts.method),
             directives,
             bypasses: bypasses(headers),
-            is_authorized: headers.contains_key(AUTHORIZATION),
+            is_authorized: is_authorized(headers),
             has_cookie: headers.contains_key(COOKIE),
             is_conditional: headers.contains_key(IF_NONE_MATCH) || headers.contains_key(IF_MODIFIED_SINCE),
             has_range: headers.contains_key(RANGE),

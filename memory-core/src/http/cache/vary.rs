@@ -2,28 +2,31 @@
 
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LANGUAGE, COOKIE, PROXY_AUTHORIZATION, VARY},
+    header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, VARY},
 };
 
 use super::{
-    super::fields::members,
+    super::fields::{is_credential, members},
     Policy,
     language::{is_most_wanted, ranking},
     stored::Stored,
 };
 
 /// Fields that a handler behind a proxy may build its response from without saying so: they select in any case.
-const IMPLIED: [&str; 6] = [
+const IMPLIED: [&str; 12] = [
     "forwarded",
     "x-forwarded-host",
-    "x-forwarded-proto",
     "x-forwarded-port",
     "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
     "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-host",
+    "x-http-host-override",
+    "x-original-host",
+    "x-url-scheme",
 ];
-
-/// Fields of requests that say who asks: they, and what is marked as sensitive, are not written down, only a digest of them.
-const SECRET: [HeaderName; 3] = [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
 
 /// Fields that differ between requests for the same response of the same user.
 const OF_THE_REQUEST: [&str; 26] = [
@@ -96,7 +99,8 @@ fn selects_unsaid(name: &HeaderName, is_personal: bool) -> bool {
 /// and codings, case.
 fn value(asked: &HeaderMap, name: &HeaderName, policy: &Policy) -> Option<Vec<u8>> {
     let list = asked.contains_key(name).then(|| members(asked, name).collect::<Vec<_>>().join(&b", "[..]))?;
-    let is_secret = |name| SECRET.contains(name) || asked.get_all(name).iter().any(HeaderValue::is_sensitive);
+    // Not written down, only a digest of it.
+    let is_secret = |name| is_credential(name) || asked.get_all(name).iter().any(HeaderValue::is_sensitive);
     Some(match name {
         &ACCEPT_LANGUAGE if policy.ranks_languages => ranking(asked),
         &ACCEPT_LANGUAGE | &ACCEPT_ENCODING => list.to_ascii_lowercase(),

@@ -1,6 +1,7 @@
-//! Header fields, parsed: lists, `Cache-Control`, entity tags, dates.
+//! Header fields, parsed: lists, `Cache-Control`, credentials, entity tags, dates.
 
 mod cache_control;
+mod credentials;
 mod date;
 mod directives;
 mod entity_tag;
@@ -8,6 +9,7 @@ mod list;
 
 pub(in crate::http) use self::{
     cache_control::CacheControl,
+    credentials::{is_authorized, is_credential},
     date::{imf, moment},
     directives::directives,
     entity_tag::EntityTag,

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use axum::http::{
     HeaderMap, HeaderValue, Method, Request,
-    header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA},
+    header::{CACHE_CONTROL, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA},
 };
 
 use super::Settings;
 use crate::{
     cache::{Exchange, Wish},
-    http::fields::directives,
+    http::fields::{directives, is_credential},
 };
 
 /// One request.
@@ -59,7 +59,7 @@ impl Asked {
             _ if settings.client_bypass => wish(headers),
             _ => Wish::default(),
         };
-        let has_credentials = headers.contains_key(AUTHORIZATION) || headers.contains_key(COOKIE);
+        let has_credentials = headers.keys().any(is_credential);
         Self {
             exchange: Exchange::new(wish),
             method,

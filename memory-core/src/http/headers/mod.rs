@@ -22,7 +22,7 @@ use crate::cache::{Context, Exchange, Surrounded};
 ///
 /// | header | says |
 /// |---|---|
-/// | `Cache-Control` | `max-age`: the whole seconds that the value is still fresh; its stale windows as RFC 5861 has them; `private` when the request has `Authorization` or `Cookie` |
+/// | `Cache-Control` | `max-age`: the whole seconds that the value is still fresh; its stale windows as RFC 5861 has them; `private` when the request has credentials: `Authorization`, `Cookie`, keys and tokens such as `X-Api-Key`, or the user whom a proxy has logged in |
 /// | `ETag` | a strong validator of the body, the same in every process |
 /// | `Age` | the whole seconds since the value was made, when it was stored |
 /// | `Last-Modified` | when the value was made |
@@ -96,8 +96,8 @@ impl FmCacheHeadersLayer {
         Self::default()
     }
 
-    /// The answers are the same for everybody, whoever asks: shared caches may keep them also when the request has `Authorization`
-    /// or `Cookie`.
+    /// The answers are the same for everybody, whoever asks: shared caches may keep them also when the request has
+    /// credentials.
     #[must_use]
     pub fn public(mut self) -> Self {
         self.settings.is_public = true;

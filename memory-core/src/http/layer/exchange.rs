@@ -138,7 +138,8 @@ impl Exchange {
     /// Asks the origin, together with whoever asks it for the same.
     async fn forward<S: Origin>(self, inner: S, plan: Plan) -> Result<Response, S::Failure> {
         // A client waits for no other one's request: each has its own timeout, and ends when its caller goes away.
-        if self.shared.policy.is_private || !self.asked.may_wait() {
+        let must_wait = self.asked.may_wait() && !self.shared.unshared.contains(self.key.as_key());
+        if self.shared.policy.is_private || !must_wait {
             let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
             return self.fetch(inner, lead, plan).await;
         }
@@ -288,14 +289,19 @@ impl Exchange {
         let why = landing.why;
         let (head, body) = response.into_parts();
         let to_store = storable(&self.asked, &self.parts.headers, &head, &self.shared.policy)
-            .filter(|to_store| landing.lead.is_some() && self.is_bounded(to_store, &head.headers));
-        let Some(to_store) = to_store else {
+            .filter(|to_store| self.is_bounded(to_store, &head.headers));
+        // An error passes, and what one user gets says nothing about what others get.
+        if to_store.is_none() && self.asked.may_wait() && !head.status.is_server_error() {
+            self.shared.unshared.add(self.key.as_key());
+        }
+        let Some(to_store) = to_store.filter(|_| landing.lead.is_some()) else {
             landing.give_up();
             return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
         };
         let body = match read(body, self.shared.policy.longest_body).await {
             Read::Whole(body) => body,
             Read::Part(body) => {
+                self.shared.unshared.add(self.key.as_key());
                 landing.give_up();
                 return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
             }
@@ -320,6 +326,7 @@ impl Exchange {
     async fn keep(&self, landing: Landing, variant: &Variant) -> bool {
         let Landing { lead: Some(lead), found, since, .. } = landing else { return false };
         let policy = self.shared.policy;
+        self.shared.unshared.remove(self.key.as_key());
         let others = found.as_ref().map(|held| held.value.use_left(&policy)).unwrap_or_default();
         let shelf = Shelf::default().with(variant.clone(), Default::default(), &policy);
         let holding =

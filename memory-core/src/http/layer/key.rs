@@ -20,10 +20,15 @@ impl Place {
     /// A nested router sees a shorter path: here it is the one that the client asked for.
     pub(super) fn of(parts: &Parts) -> Option<Self> {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+        let told = host(&parts.headers)?;
         let host = match uri.authority() {
             Some(authority) => authority.as_str().to_ascii_lowercase(),
-            None => host(&parts.headers)?,
+            None => told.clone(),
         };
+        // Which of two hosts a handler goes by is known to nobody but an attacker.
+        if !told.is_empty() && told != host {
+            return None;
+        }
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         let is_readable = host.bytes().all(is_plain);
         is_readable.then(|| Self { host, path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned() })

@@ -7,6 +7,7 @@ mod origin;
 #[cfg(feature = "client")]
 mod private;
 mod told;
+mod unshared;
 
 use std::{
     sync::Arc,
@@ -30,6 +31,7 @@ pub use self::private::FmHttpCache;
 use self::{
     exchange::{Exchange, Landed},
     key::Place,
+    unshared::Unshared,
 };
 use super::cache::Policy;
 use crate::{
@@ -48,11 +50,16 @@ type Request = axum::http::Request<Body>;
 ///
 /// It keeps what `#[memorize]` keeps where that keeps it: in the [`FmCache`] of the request (the process-wide one, or the one it is
 /// [`scope`](FmCache::scope)d to), in memory or in Redis, under the namespace `"http"`. Requests that miss together wait for one
-/// answer where that may be shared; a success of an unsafe method invalidates; stale responses are validated, answered behind a
+/// answer where that may be shared (and no longer for one another once a resource's answer could not); a success of an unsafe method invalidates; stale responses are validated, answered behind a
 /// refresh (`stale-while-revalidate`), or stand in for errors (`stale-if-error`) and for an inner service that fails.
 ///
 /// Only what a response says of itself makes it storable: `max-age`, `s-maxage`, `Expires`, `public` or `no-cache`. What is `private`,
-/// answers `Authorization` or a cookie without saying that it is for everybody, or sets a cookie, is not shared.
+/// answers credentials without saying that it is for everybody, or sets a cookie, is not shared. Credentials are `Authorization`, cookies,
+/// and what means the same: keys and tokens (`X-Api-Key`, `X-Auth-Token` and the like), and the fields in which proxies name a user that
+/// they have logged in (`X-Forwarded-User`, `Cf-Access-Jwt-Assertion` and the like).
+///
+/// Whoever may ask for any number of URLs may have as many responses stored: give the memory backend a bound in bytes
+/// ([`max_bytes`](crate::FmMemoryBackendBuilder::max_bytes)).
 ///
 /// Responses get `Age`, `X-Fm-Cache` (`HIT`, `STALE`, `MISS`, `BYPASS`) and `Cache-Status` (RFC 9211).
 ///
@@ -76,6 +83,7 @@ pub struct FmResponseCacheLayer {
     policy: Policy,
     tags: Option<HeaderName>,
     flights: Flights<Key, Landed>,
+    unshared: Unshared,
 }
 
 /// A service behind a shared cache. See [`FmResponseCacheLayer`].
@@ -103,7 +111,7 @@ impl FmResponseCacheLayer {
             grace: Duration::from_secs(3600),
             longest_body: 1 << 20,
         };
-        Self { cache: None, policy, tags: None, flights: Flights::new(Waits::of_process()) }
+        Self { cache: None, policy, tags: None, flights: Flights::new(Waits::of_process()), unshared: Unshared::new() }
     }
 
     /// Keeps responses in this cache.
