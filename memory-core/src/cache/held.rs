@@ -69,8 +69,13 @@ impl Core {
 
     /// What is held under a key in this process.
     pub(crate) fn held_here<T: Holdable>(&self, key: KeyRef<'_>) -> Option<Held<T>> {
+        self.see_held(key, |value: &T, age| Held { value: value.clone(), age })
+    }
+
+    /// Shows what is held under a key in this process, and its age.
+    pub(crate) fn see_held<T: Holdable, R>(&self, key: KeyRef<'_>, see: impl FnOnce(&T, Duration) -> R) -> Option<R> {
         let now = Tick::now();
-        let see = |entry: &Entry, value: &T| Held { value: value.clone(), age: now.since(entry.born()) };
+        let see = |entry: &Entry, value: &T| see(value, now.since(entry.born()));
         self.look_at(key, now, |entry| entry.is_fresh(now), see).value()
     }
 

@@ -1,26 +1,12 @@
 //! What a request asks of a cache.
 
 use axum::http::{
-    self, HeaderMap, HeaderName,
-    header::{
-        CONTENT_LENGTH, COOKIE, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE, PRAGMA, RANGE,
-        TRANSFER_ENCODING, UPGRADE,
-    },
+    self, HeaderMap,
+    header::{COOKIE, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA, RANGE},
     request::Parts,
 };
 
 use super::super::fields::{CacheControl, is_authorized, members};
-
-/// Fields by which a request asks for another method or resource than its first line says: what they lead to must not be
-/// stored under that line, nor be answered from what is.
-const OVERRIDES: [&str; 6] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-forwarded-path",
-];
 
 /// What a method is to a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +76,18 @@ fn method(method: &http::Method) -> Method {
     }
 }
 
-/// A cache evaluates neither `If-Match` nor `If-Unmodified-Since`, and content in a GET may change what it means.
+/// Whether a request means more than its first line says.
 fn bypasses(headers: &HeaderMap) -> bool {
-    let has_content = headers.contains_key(TRANSFER_ENCODING)
-        || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    has_content
-        || [IF_MATCH, IF_UNMODIFIED_SINCE, UPGRADE].iter().any(|name| headers.contains_key(name))
-        || OVERRIDES.iter().any(|name| headers.contains_key(HeaderName::from_static(name)))
+    headers.iter().any(|(name, value)| match name.as_str() {
+        // Content in a GET may change what it means.
+        "content-length" => value.as_bytes() != b"0",
+        "transfer-encoding" => true,
+        // No cache evaluates these.
+        "if-match" | "if-unmodified-since" | "upgrade" => true,
+        // These ask for another method or resource: what they lead to must not be stored under the first line, nor be answered
+        // from what is.
+        "x-http-method-override" | "x-http-method" | "x-method-override" => true,
+        "x-original-url" | "x-rewrite-url" | "x-forwarded-path" => true,
+        _ => false,
+    })
 }

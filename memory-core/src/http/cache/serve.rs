@@ -61,10 +61,10 @@ fn is_unmodified(request: &HeaderMap, stored: &Stored) -> bool {
     if request.contains_key(IF_NONE_MATCH) {
         return EntityTag::is_known(stored.headers.get(ETAG).map(EntityTag::of), request.get_all(IF_NONE_MATCH));
     }
-    let since = moment(request, &IF_MODIFIED_SINCE).ok().flatten();
+    let Ok(Some(since)) = moment(request, &IF_MODIFIED_SINCE) else { return false };
     // What has no date of modification was not modified after it was made (RFC 9111, section 4.3.2).
     let modified = [LAST_MODIFIED, DATE].iter().find_map(|name| moment(&stored.headers, name).ok().flatten());
-    since.zip(modified).is_some_and(|(since, modified)| modified <= since)
+    modified.is_some_and(|modified| modified <= since)
 }
 
 fn not_modified(stored: &Stored) -> Plain {

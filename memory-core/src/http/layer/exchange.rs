@@ -50,37 +50,71 @@ pub(super) struct Exchange {
     pub(super) parts: Parts,
 }
 
-/// How often a request waits for others before it goes by itself.
-const WAITS: usize = 3;
+/// What a cache has to do with a request.
+pub(super) enum Begun {
+    /// It may be answered from the cache.
+    Look(Box<Exchange>),
+    /// It may change what is stored for a place.
+    Change(Box<Exchange>, Body, Place),
+    /// Nothing, for this reason.
+    PassOn(FmCache, Request, Why),
+}
 
-impl Exchange {
-    /// The answer to a request.
-    pub(super) async fn answer<S: Origin>(
-        shared: Arc<FmResponseCacheLayer>,
-        inner: S,
-        request: Request,
-    ) -> Result<Response, S::Failure> {
+impl Begun {
+    /// A look at a request.
+    pub(super) fn of(shared: &Arc<FmResponseCacheLayer>, request: Request) -> Self {
         let cache = shared.chosen();
         let (parts, body) = request.into_parts();
         let (mut asked, place) = (Asked::of(&parts), Place::of(&parts));
         asked.bypasses |= !body.is_end_stream() && body.size_hint().exact() != Some(0);
         let place = place.filter(|_| !cache.core().is_closed());
-        match (asked.method, place) {
+        let method = asked.method;
+        let exchange = |place: &Place, cache, asked, parts| {
+            Box::new(Exchange { shared: Arc::clone(shared), cache, key: shared.key_of(place), asked, parts })
+        };
+        match (method, place) {
             (Method::Get | Method::Head, Some(place)) if !asked.bypasses => {
-                let key = shared.key_of(&place);
-                Self { shared, cache, key, asked, parts }.look(inner).await
+                Self::Look(exchange(&place, cache, asked, parts))
             }
-            (Method::Unsafe, Some(place)) => {
-                let key = shared.key_of(&place);
-                Self { shared, cache, key, asked, parts }.change(inner, body, place).await
-            }
+            (Method::Unsafe, Some(place)) => Self::Change(exchange(&place, cache, asked, parts), body, place),
             (method, _) => {
                 let is_other = matches!(method, Method::Other | Method::Unsafe);
                 let why = if is_other { Why::Method } else { Why::Bypass };
-                let answer = inner.ask(Request::from_parts(parts, body)).await?;
+                Self::PassOn(cache, Request::from_parts(parts, body), why)
+            }
+        }
+    }
+
+    /// The answer, where it is in memory and fresh.
+    pub(super) fn at_hand(&self) -> Option<Response> {
+        match self {
+            Self::Look(exchange) => exchange.at_hand(),
+            Self::Change(..) | Self::PassOn(..) => None,
+        }
+    }
+
+    /// The answer.
+    pub(super) async fn answer<S: Origin>(self, inner: S) -> Result<Response, S::Failure> {
+        match self {
+            Self::Look(exchange) => exchange.look(inner).await,
+            Self::Change(exchange, body, place) => exchange.change(inner, body, place).await,
+            Self::PassOn(cache, request, why) => {
+                let answer = inner.ask(request).await?;
                 Ok(passed_on(answer, Told::Forwarded(why, false), &cache))
             }
         }
+    }
+}
+
+/// How often a request waits for others before it goes by itself.
+const WAITS: usize = 3;
+
+impl Exchange {
+    fn at_hand(&self) -> Option<Response> {
+        let select = |shelf: &Shelf, age| shelf.select(&self.asked, &self.parts.headers, age, &self.shared.policy);
+        let variant = self.cache.core().see_held(self.key.as_key(), select).flatten()?;
+        let is_fresh = self.decide(Some(&variant)) == Decision::Serve;
+        is_fresh.then(|| self.serve_or_refuse(Some(variant)))
     }
 
     async fn look<S: Origin>(self, inner: S) -> Result<Response, S::Failure> {

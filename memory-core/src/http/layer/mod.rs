@@ -10,6 +10,7 @@ mod told;
 mod unshared;
 
 use std::{
+    future::ready,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -29,7 +30,7 @@ pub(crate) use self::origin::Origin;
 #[cfg(feature = "client")]
 pub use self::private::FmHttpCache;
 use self::{
-    exchange::{Exchange, Landed},
+    exchange::{Begun, Landed},
     key::Place,
     unshared::Unshared,
 };
@@ -283,7 +284,11 @@ impl<S: Origin> Service<Request> for FmResponseCacheService<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let (shared, inner) = (Arc::clone(&self.shared), self.inner.clone());
-        Box::pin(Surroundings::current().scope(async move { Exchange::answer(shared, inner, request).await }))
+        let begun = Begun::of(&self.shared, request);
+        if let Some(answer) = begun.at_hand() {
+            return Box::pin(ready(Ok(answer)));
+        }
+        let inner = self.inner.clone();
+        Box::pin(Surroundings::current().scope(async move { begun.answer(inner).await }))
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 
 use tokio::runtime::Handle;
 
-use super::{super::cache::Policy, Exchange, FmResponseCacheLayer, Origin, Place, Request, Surroundings};
+use super::{super::cache::Policy, Begun, FmResponseCacheLayer, Origin, Place, Request, Surroundings};
 use crate::{FmCache, FmError};
 
 /// A private HTTP cache (RFC 9111, with RFC 5861) inside an HTTP client: what it asked for before, and what said that it may be
@@ -105,7 +105,7 @@ impl FmHttpCache {
 
     /// The answer to a request, from the cache or the origin.
     pub(crate) async fn answer<S: Origin>(&self, origin: S, request: Request) -> Result<Response, S::Failure> {
-        Exchange::answer(Arc::clone(&self.shared), origin, request).await
+        Begun::of(&self.shared, request).answer(origin).await
     }
 
     /// Forgets what a request to a URL, answered with these headers, has changed.

@@ -1,6 +1,6 @@
 //! What a response says of the cache that it came through: `X-Fm-Cache` and `Cache-Status` (RFC 9211).
 
-use std::fmt::Write;
+use std::{fmt::Write, iter::once};
 
 use axum::{
     body::Body,
@@ -10,6 +10,9 @@ use axum::{
 
 use super::super::cache::{Asked, Plain, Variant, serve};
 use crate::cache::FmOutcome;
+
+const X_FM_CACHE: HeaderName = HeaderName::from_static("x-fm-cache");
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// How a response came about.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +66,9 @@ impl Told {
     }
 
     fn long(self, prefix: &str, fresh_left: Option<u64>) -> String {
-        let mut text = format!(
-            "\"{}\"",
-            prefix.replace(|symbol: char| !symbol.is_ascii_graphic() || "\"\\".contains(symbol), "_")
-        );
+        let mut text = String::with_capacity(prefix.len() + 64);
+        let name = prefix.chars().map(|symbol| if is_plain(symbol) { symbol } else { '_' });
+        text.extend(once('"').chain(name).chain(once('"')));
         let written = match self {
             Self::Hit | Self::Stale => write!(text, "; hit"),
             Self::Collapsed => write!(text, "; fwd=miss; collapsed"),
@@ -82,9 +84,9 @@ impl Told {
 
     /// Says so in the headers of a response.
     pub(super) fn tell(self, headers: &mut HeaderMap, prefix: &str, fresh_left: Option<u64>) {
-        headers.insert(HeaderName::from_static("x-fm-cache"), HeaderValue::from_static(self.short()));
+        headers.insert(X_FM_CACHE, HeaderValue::from_static(self.short()));
         if let Ok(status) = HeaderValue::try_from(self.long(prefix, fresh_left)) {
-            headers.append(HeaderName::from_static("cache-status"), status);
+            headers.append(CACHE_STATUS, status);
         }
     }
 
@@ -97,6 +99,11 @@ impl Told {
         *response.headers_mut() = headers;
         response
     }
+}
+
+/// Whether a symbol stands for itself within the quotes of a structured field (RFC 9651, section 3.3.3).
+fn is_plain(symbol: char) -> bool {
+    symbol.is_ascii_graphic() && symbol != '"' && symbol != '\\'
 }
 
 impl Why {
