@@ -382,3 +382,95 @@ async fn a_closed_client_answers_nothing_and_what_is_invalidated_is_gone() {
     client.aclose().await;
     assert!(matches!(client.get_raw("x").await, Err(FmClientError::Closed)));
 }
+
+/// Five seconds later.
+fn slow(answer: Vec<Step>) -> Vec<Step> {
+    [vec![Step::Pause(Duration::from_secs(5))], answer].concat()
+}
+
+/// Ten requests at a time for each of these users, and how many seconds they took.
+async fn together(client: &FmResilientClient, users: &[&str]) -> (Vec<Result<u32, FmClientError>>, u64) {
+    let began = tokio::time::Instant::now();
+    let get = |user: &&str| client.get_raw("x").header("authorization", *user).text().into_future();
+    let asked: Vec<_> = (0..10).flat_map(|_| users.iter().map(get)).map(tokio::spawn).collect();
+    let mut answers = Vec::new();
+    for answer in asked {
+        answers.push(answer.await.unwrap().map(|text| text.parse().unwrap()));
+    }
+    (answers, began.elapsed().as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_one_user_that_miss_together_are_one_and_users_do_not_wait_for_each_other() {
+    let upstream =
+        Upstream::scripted(vec![slow(says("max-age=60", "1")), slow(says("max-age=60", "2")), vec![Step::Close]]).await;
+    let client = client(&upstream);
+    let (answers, took) = together(&client, &["a", "b"]).await;
+    assert_eq!((took, upstream.seen().len()), (5, 2));
+    let of = |user: &str| if upstream.seen()[0].header("authorization") == Some(user) { 1 } else { 2 };
+    for pair in answers.chunks(2) {
+        assert_eq!([pair[0].as_ref().unwrap(), pair[1].as_ref().unwrap()], [&of("a"), &of("b")]);
+    }
+    // Both were stored.
+    assert_eq!(
+        (get_as(&client, "authorization", "a").await, get_as(&client, "authorization", "b").await),
+        (of("a"), of("b"))
+    );
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_t_be_stored_is_waited_for_once_and_no_more() {
+    let upstream = Upstream::always(slow(says("no-store", "1"))).await;
+    let client = client(&upstream);
+    for (seconds, requests) in [(10, 10), (5, 20), (5, 30)] {
+        let (answers, took) = together(&client, &["a"]).await;
+        assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 1));
+        assert_eq!((took, upstream.seen().len()), (seconds, requests));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_its_own_timeout_and_deadline() {
+    let upstream = Upstream::scripted(vec![vec![Step::Hang], says("max-age=60", "2"), vec![Step::Hang]]).await;
+    let client = client(&upstream);
+    let first = tokio::spawn(client.get_json::<u32>("x").into_future());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(client.get_json::<u32>("x").timeout(2).await.unwrap(), 2);
+    assert_eq!((began.elapsed().as_secs(), upstream.seen().len()), (2, 2));
+    let error = client.get_json::<u32>("y").deadline(3).into_future();
+    let other = tokio::spawn(client.get_json::<u32>("y").into_future());
+    tokio::task::yield_now().await;
+    let began = tokio::time::Instant::now();
+    error.await.unwrap_err();
+    assert_eq!(began.elapsed().as_secs(), 3);
+    other.abort();
+    first.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_request_goes_on_for_the_others_when_its_caller_goes_away() {
+    let upstream = Upstream::always(slow(says("max-age=60", "1"))).await;
+    let client = client(&upstream);
+    let first = tokio::spawn(client.get_json::<u32>("x").into_future());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let second = tokio::spawn(client.get_json::<u32>("x").into_future());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    first.abort();
+    assert_eq!((second.await.unwrap().unwrap(), upstream.seen().len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_request_finds_out_for_all_that_the_upstream_fails_where_a_response_stands_in() {
+    for failing in [slow(answer(503, &[], b"{}")), slow(vec![Step::Close])] {
+        let upstream = Upstream::scripted(vec![says("max-age=1, stale-if-error=600", "1"), failing]).await;
+        let http_cache = FmHttpCache::new().cache(&cache());
+        let client = super::builder(&upstream).retry_attempts(1).http_cache(http_cache).build().unwrap();
+        get_as(&client, "authorization", "a").await;
+        pass(2).await;
+        let (answers, _) = together(&client, &["a"]).await;
+        assert!(answers.iter().all(|answer| *answer.as_ref().unwrap() == 1));
+        assert_eq!(upstream.seen().len(), 2);
+    }
+}

@@ -90,18 +90,17 @@ impl Core {
         }
     }
 
-    /// Ends a run: tells its waiters, and holds what `make` makes of that which is held here at that moment (where nothing is,
-    /// of what was `found` before). Nothing is held when the key, or a group the value is in, was invalidated since.
-    pub(crate) async fn hold<T: Holdable, V: Send + Sync>(
+    /// Ends a run for a key: tells its waiters, and holds what `make` makes of that which is held here at that moment (where nothing
+    /// is, of what was `found` before). Nothing is held when the run was detached, or a group the value is in was invalidated since.
+    pub(crate) async fn hold<T: Holdable, K, V: Send + Sync>(
         &self,
-        lead: Lead<Key, V>,
+        (lead, key): (Lead<K, V>, &Key),
         told: Arc<V>,
         since: Since,
         holding: Holding,
         found: Option<Held<T>>,
         make: impl FnOnce(Option<Held<T>>) -> T,
     ) -> bool {
-        let key = lead.key().clone();
         let groups = self.groups(key.as_key(), &holding.tags);
         let life = Life { expiry: Expiry::after(holding.life), idle: None, late: Late::default(), due: None };
         let copied = self.coherence.as_ref().map(|_| since.began);
@@ -113,8 +112,11 @@ impl Core {
         let Some(remote) = &self.remote else {
             let mut held = false;
             lead.finish(told, || {
-                let value = Arc::new(make(self.held_here(key.as_key())));
-                held = self.insert_held(&key, self.entry(value, Portable, life, origin));
+                // Another run may end for the same key.
+                self.flights.locked(&key.as_key(), || {
+                    let value = Arc::new(make(self.held_here(key.as_key())));
+                    held = self.insert_held(key, self.entry(value, Portable, life, origin));
+                });
             });
             return held;
         };
@@ -124,7 +126,7 @@ impl Core {
             return false;
         }
         let value = Arc::new(make(self.held_here(key.as_key()).or(found)));
-        let write = self.remote_write(&**remote, &key, Portable, &*value, life, &origin);
+        let write = self.remote_write(&**remote, key, Portable, &*value, life, &origin);
         let written = match (write, since.stamp) {
             (Some(Ok(write)), Some(stamp)) => {
                 let stored = remote.store(&[RemoteWrite { stamp: Some(stamp), ..write }]).await;
@@ -146,7 +148,7 @@ impl Core {
         let mut held = written == Some(Written::Stored);
         storing.commit(|| {
             if self.local.is_some() {
-                held |= self.insert_held(&key, self.entry(value, Portable, life, origin));
+                held |= self.insert_held(key, self.entry(value, Portable, life, origin));
             }
         });
         held

@@ -153,6 +153,14 @@ impl Origin for Upstream {
         }
     }
 
+    fn patience(&self) -> Option<Duration> {
+        Some(self.deadline.map_or(self.timeout, |deadline| deadline.min(self.timeout)))
+    }
+
+    fn after(self, waited: Duration) -> Self {
+        Self { deadline: self.deadline.map(|deadline| deadline.saturating_sub(waited)), ..self }
+    }
+
     fn is_unreached(failure: &FmClientError) -> bool {
         failure.is_network()
     }

@@ -6,7 +6,10 @@ use axum::http::{
     request::Parts,
 };
 
-use super::super::fields::{CacheControl, is_authorized, members};
+use super::{
+    super::fields::{CacheControl, is_authorized, members},
+    Policy,
+};
 
 /// What a method is to a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +59,10 @@ impl Asked {
         }
     }
 
-    /// Whether it may wait for the answer to another request: it asks for no more than the same response.
-    pub(in crate::http) fn may_wait(&self) -> bool {
-        !self.is_authorized
-            && !self.has_cookie
+    /// Whether it may wait for the answer to another request: it asks for no more than the same response. (In a private cache, that
+    /// is a request of the same user.)
+    pub(in crate::http) fn may_wait(&self, policy: &Policy) -> bool {
+        (policy.is_private || !self.is_authorized && !self.has_cookie)
             && !self.is_conditional
             && !self.has_range
             && !self.directives.no_cache

@@ -23,6 +23,7 @@ pub(in crate::http) use self::{
     storable::{Storable, is_explicit, storable},
     stored::Stored,
     validation::{conditional, is_same_head, update},
+    vary::user,
 };
 
 use std::time::Duration;

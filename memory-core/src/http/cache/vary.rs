@@ -1,5 +1,7 @@
 //! Which requests a stored response answers (RFC 9111, section 4.1).
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use axum::http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, VARY},
@@ -88,6 +90,15 @@ pub(super) fn selects(stored: &Stored, asked: &HeaderMap, policy: &Policy) -> bo
         language.is_some_and(|language| is_most_wanted(language, asked))
     };
     !has_more && stored.selectors.iter().all(|(name, had)| value(asked, name, policy) == *had || has_language(name))
+}
+
+/// A digest of the fields by which the users of a private cache differ; those of a shared one are not told apart.
+pub(in crate::http) fn user(asked: &HeaderMap, policy: &Policy) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for (name, value) in asked.iter().filter(|(name, _)| policy.is_private && selects_unsaid(name, true)) {
+        (name, value).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 /// Whether a field selects though the response does not say so.

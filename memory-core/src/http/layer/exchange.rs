@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
     response::Response,
 };
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 use tracing::Instrument;
 
 use super::{
@@ -15,10 +18,11 @@ use super::{
         body::{Read, read},
         cache::{
             Asked, Decision, Elsewhere, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses,
-            is_same_head, storable, update,
+            is_same_head, storable, update, user,
         },
     },
     FmResponseCacheLayer, Request,
+    errand::Errand,
     key::Place,
     origin::{HasStandIn, Origin},
     told::{Told, Why},
@@ -37,9 +41,11 @@ pub(super) enum Landed {
     Stored(Variant, FmCache),
     /// Nothing that they may have.
     NotShared,
+    /// That the origin failed: with an error, or because it can't be reached.
+    Failed { is_reached: bool },
 }
 
-type Lead = AnyLead<Key, Landed>;
+type Lead = AnyLead<Errand, Landed>;
 
 /// One request that may be answered from the cache.
 pub(super) struct Exchange {
@@ -171,20 +177,18 @@ impl Exchange {
 
     /// Asks the origin, together with whoever asks it for the same.
     async fn forward<S: Origin>(self, inner: S, plan: Plan) -> Result<Response, S::Failure> {
-        // A client waits for no other one's request: each has its own timeout, and ends when its caller goes away.
-        let must_wait = self.asked.may_wait() && !self.shared.unshared.contains(self.key.as_key());
-        if self.shared.policy.is_private || !must_wait {
-            let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
-            return self.fetch(inner, lead, plan).await;
-        }
-        for _ in 0..WAITS {
-            let landed = match self.shared.flights.join(&self.key.as_key(), Context::current_run()) {
-                Join::Lead(lead) => return self.lead(inner, lead, plan).await,
+        let (errand, waits, began) = (self.errand(), if self.may_wait() { WAITS } else { 0 }, Instant::now());
+        let until = inner.patience().map(|patience| began + patience);
+        for _ in 0..waits {
+            let landed = match self.shared.flights.join(&errand, Context::current_run()) {
+                Join::Lead(lead) => return self.lead(inner.after(began.elapsed()), lead, plan).await,
                 Join::Cycle => break,
                 Join::Ready(landed) => landed,
-                Join::Wait(wait) => match wait.await {
-                    Waited::Done(landed) => landed,
-                    Waited::Lead(lead) => return self.lead(inner, lead, plan).await,
+                Join::Wait(wait) => match within(until, wait).await {
+                    Some(Waited::Done(landed)) => landed,
+                    Some(Waited::Lead(lead)) => return self.lead(inner.after(began.elapsed()), lead, plan).await,
+                    // As long as it would have waited for an answer of its own.
+                    None => break,
                 },
             };
             match &*landed {
@@ -194,10 +198,25 @@ impl Exchange {
                 // Another variant: this one may be on its way, too.
                 Landed::Stored(..) => {}
                 Landed::NotShared => break,
+                Landed::Failed { is_reached } => {
+                    if let Some(stored) = plan.stored.as_ref().filter(|stored| self.is_excused(stored, *is_reached)) {
+                        return Ok(self.serve(stored, Told::Stale));
+                    }
+                    break;
+                }
             }
         }
-        let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
-        self.fetch(inner, lead, plan).await
+        let lead = self.shared.flights.lead_if_idle(&errand);
+        self.fetch(inner.after(began.elapsed()), lead, plan).await
+    }
+
+    /// Whether it waits for those who have asked the origin for the same.
+    fn may_wait(&self) -> bool {
+        self.asked.may_wait(&self.shared.policy) && !self.shared.unshared.contains(self.key.as_key())
+    }
+
+    fn errand(&self) -> Errand {
+        Errand { key: self.key.clone(), user: user(&self.parts.headers, &self.shared.policy) }
     }
 
     /// Whether the answer to another request is one to this.
@@ -232,7 +251,7 @@ impl Exchange {
     /// Validates a stale response that is being answered, in a task that nobody waits for.
     fn refresh<S: Origin>(self, inner: S, stored: Option<Variant>, found: Option<Held<Shelf>>) {
         let Ok(runtime) = Handle::try_current() else { return };
-        let Some(lead) = self.shared.flights.lead_if_idle(&self.key.as_key()) else { return };
+        let Some(lead) = self.shared.flights.lead_if_idle(&self.errand()) else { return };
         let task = Context::behind().scope(async move {
             let (_, since) = self.cache.core().held::<Shelf>(&self.key).await;
             let _ = self.fetch(inner, Some(lead), Plan { stored, found, since, why: Why::Stale }).await;
@@ -262,7 +281,7 @@ impl Exchange {
                 self.validated(inner, landing, stored, response).await
             }
             Some(stored) if response.status().is_server_error() && self.is_excused(&stored, true) => {
-                landing.give_up();
+                landing.give_up(Landed::Failed { is_reached: true });
                 Ok(self.serve(&stored, Told::Stale))
             }
             _ => Ok(self.landed(landing, response).await),
@@ -285,8 +304,9 @@ impl Exchange {
         stored: Option<Variant>,
         failure: S::Failure,
     ) -> Result<Response, S::Failure> {
-        landing.give_up();
-        match stored.filter(|stored| S::is_unreached(&failure) && self.is_excused(stored, false)) {
+        let is_reached = !S::is_unreached(&failure);
+        landing.give_up(if is_reached { Landed::NotShared } else { Landed::Failed { is_reached } });
+        match stored.filter(|stored| !is_reached && self.is_excused(stored, false)) {
             Some(stored) => Ok(self.serve(&stored, Told::Stale)),
             None => Err(failure),
         }
@@ -325,23 +345,23 @@ impl Exchange {
         let to_store = storable(&self.asked, &self.parts.headers, &head, &self.shared.policy)
             .filter(|to_store| self.is_bounded(to_store, &head.headers));
         // An error passes, and what one user gets says nothing about what others get.
-        if to_store.is_none() && self.asked.may_wait() && !head.status.is_server_error() {
+        if to_store.is_none() && self.asked.may_wait(&self.shared.policy) && !head.status.is_server_error() {
             self.shared.unshared.add(self.key.as_key());
         }
         let Some(to_store) = to_store.filter(|_| landing.lead.is_some()) else {
-            landing.give_up();
+            landing.give_up(Landed::NotShared);
             return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
         };
         let body = match read(body, self.shared.policy.longest_body).await {
             Read::Whole(body) => body,
             Read::Part(body) => {
                 self.shared.unshared.add(self.key.as_key());
-                landing.give_up();
+                landing.give_up(Landed::NotShared);
                 return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
             }
         };
         let Some(response) = to_store.with_body(body.clone()) else {
-            landing.give_up();
+            landing.give_up(Landed::NotShared);
             return self.passed_on(Response::from_parts(head, Body::from(body)), Told::Forwarded(why, false));
         };
         let variant = Variant { response: Arc::new(response), age: landing.age(&head.headers) };
@@ -371,7 +391,7 @@ impl Exchange {
             Some(held) => held.value.with(new, held.age, &policy),
             None => shelf,
         };
-        self.cache.core().hold(lead, told, since, holding, found, make).await
+        self.cache.core().hold((lead, &self.key), told, since, holding, found, make).await
     }
 
     /// The variants of a resource are stored together: the tags of each are those of all.
@@ -417,7 +437,7 @@ impl Exchange {
             is_same_head(&stored.response, head).then(|| update(&stored.response, head, &self.shared.policy)).flatten();
         match updated {
             Some(updated) => {
-                let lead = self.shared.flights.lead_if_idle(&self.key.as_key());
+                let lead = self.shared.flights.lead_if_idle(&self.errand());
                 let variant = Variant { response: Arc::new(updated), age: landing.age(head) };
                 self.keep(Landing { lead, ..landing }, &variant).await;
             }
@@ -453,19 +473,27 @@ impl Landing {
     pub(super) async fn beside(exchange: &Exchange, sent: Tick) -> Self {
         let (found, since) = exchange.cache.core().held::<Shelf>(&exchange.key).await;
         let since = exchange.cache.core().since(&exchange.key, since).await;
-        let lead = exchange.shared.flights.lead_if_idle(&exchange.key.as_key());
+        let lead = exchange.shared.flights.lead_if_idle(&exchange.errand());
         Self { lead, found, since, why: Why::Method, sent }
     }
 
-    /// Tells those who wait that there is nothing for them.
-    fn give_up(self) {
+    /// Tells those who wait that there is nothing for them, and why.
+    fn give_up(self, why: Landed) {
         if let Some(lead) = self.lead {
-            lead.answer(Arc::new(Landed::NotShared));
+            lead.answer(Arc::new(why));
         }
     }
 
     fn age(&self, headers: &HeaderMap) -> std::time::Duration {
         age_of(headers, SystemTime::now(), Tick::now().since(self.sent))
+    }
+}
+
+/// Waits until a moment, where there is one: the runtime of who sets no limit may have no timers.
+async fn within<F: Future>(until: Option<Instant>, future: F) -> Option<F::Output> {
+    match until {
+        Some(until) => timeout_at(until, future).await.ok(),
+        None => Some(future.await),
     }
 }
 

@@ -1,6 +1,7 @@
 //! [`FmResponseCacheLayer`]: a shared cache before a service.
 
 mod change;
+mod errand;
 mod exchange;
 mod key;
 mod origin;
@@ -30,6 +31,7 @@ pub(crate) use self::origin::Origin;
 #[cfg(feature = "client")]
 pub use self::private::FmHttpCache;
 use self::{
+    errand::Errand,
     exchange::{Begun, Landed},
     key::Place,
     unshared::Unshared,
@@ -83,7 +85,7 @@ pub struct FmResponseCacheLayer {
     cache: Option<FmCache>,
     policy: Policy,
     tags: Option<HeaderName>,
-    flights: Flights<Key, Landed>,
+    flights: Flights<Errand, Landed>,
     unshared: Unshared,
 }
 
@@ -236,9 +238,10 @@ impl FmResponseCacheLayer {
 
     /// Removes what is stored, and keeps requests under way from storing.
     async fn remove(&self, cache: &FmCache, key: &Key) -> Result<bool, FmError> {
-        self.flights.invalidate(&key.as_key(), || ());
+        let invalidate = || self.flights.invalidate_where(|errand| errand.key == *key);
+        invalidate();
         let removed = cache.core().remove(key.as_key(), false).await;
-        self.flights.invalidate(&key.as_key(), || ());
+        invalidate();
         removed
     }
 

@@ -1,6 +1,9 @@
 //! The service behind the cache.
 
-use std::future::{Future, poll_fn};
+use std::{
+    future::{Future, poll_fn},
+    time::Duration,
+};
 
 use axum::{
     body::{Body, Bytes, HttpBody},
@@ -21,6 +24,17 @@ pub trait Origin: Clone + Send + 'static {
 
     /// Its answer to one request.
     fn ask(self, request: Request) -> impl Future<Output = Result<Response, Self::Failure>> + Send;
+
+    /// How long a request would wait for its answer, where there is a limit.
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    /// For a request that has waited so long already.
+    #[must_use]
+    fn after(self, _waited: Duration) -> Self {
+        self
+    }
 
     /// Whether it failed because there is no answer, so that a stored one may stand in.
     fn is_unreached(_: &Self::Failure) -> bool {

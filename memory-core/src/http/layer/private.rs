@@ -25,7 +25,8 @@ use crate::{FmCache, FmError};
 ///
 /// Responses are kept in the [`FmCache`] of the call, or the one given, under the namespace `"http-private"`: of one URL the latest 32,
 /// with digests of the credentials they are for. The statistics of that cache count the hits; those of the client, what was sent.
-/// Requests that miss together are all sent: each has its own timeout, and ends when its caller goes away.
+/// Requests of the same user that miss together are one, which goes on when its caller goes away; none waits for another one longer
+/// than its own timeout, and none at all where the last response could not be stored.
 ///
 /// # Examples
 ///
