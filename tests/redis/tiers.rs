@@ -78,16 +78,21 @@ async fn what_one_process_computes_comes_into_the_memory_of_another() {
     assert_eq!(tier(&here, "k").await, Some(FmTier::Memory), "it stays in the memory that made it");
     let before = there.stats();
     assert_eq!(computed(&there, "k", 2).await, 1);
-    let reads = server.calls("mget");
-    for _ in 0..10 {
-        assert_eq!(computed(&there, "k", 2).await, 1);
-    }
-    assert_eq!(server.calls("mget"), reads, "Redis is not asked again");
+    // The word of the store may come after the first read, and takes that back.
+    eventually(Duration::from_secs(2), "Redis is not asked again", || async {
+        let reads = server.calls("mget");
+        for _ in 0..10 {
+            assert_eq!(computed(&there, "k", 2).await, 1);
+        }
+        (server.calls("mget") == reads).then_some(())
+    })
+    .await;
     let stats = there.stats();
-    assert_eq!((stats.remote_hits - before.remote_hits, stats.hits - before.hits, stats.runs), (1, 11, 0));
+    let (remote, all) = (stats.remote_hits - before.remote_hits, stats.hits - before.hits);
+    assert!(remote >= 1 && all >= remote + 10 && stats.runs == 0, "{stats:?}");
     here.set("j", 5_u32).namespace("n").await.unwrap();
     assert_eq!(tier(&there, "j").await, Some(FmTier::Remote));
-    // A direct read keeps what it finds, too; the word of the change may come after the first one, and takes that back.
+    // A direct read keeps what it finds, too.
     in_memory(&there, "j").await;
 }
 
