@@ -1,5 +1,6 @@
 //! What is measured, one file each.
 
+mod batch;
 mod compile;
 mod heap;
 mod hit;
@@ -40,6 +41,9 @@ pub(crate) const ALL: &[Measurement] = &[
     measurement("retry_ok", small::retry_ok),
     measurement("singleton", small::singleton),
     measurement("lru_hit", small::lru_hit),
+    measurement("batch_hit", batch::hit),
+    measurement("batch_miss", batch::miss),
+    measurement("batch_redis", batch::in_redis),
     measurement("scale_entries", scale::entries),
     measurement("scale_size", scale::sizes),
     measurement("scale_functions", scale::functions),

@@ -212,13 +212,13 @@ fn named(samples: [Vec<f64>; 4]) -> Vec<Samples> {
 }
 
 /// A Redis of its own, gone with the measurement.
-struct Server {
+pub(super) struct Server {
     process: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Server {
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).ok()?.port();
         let process = Command::new("redis-server")
             .args(["--port", &port.to_string(), "--save", "", "--appendonly", "no", "--dir", "/tmp"])

@@ -158,7 +158,7 @@ impl<R, P> Calls<'_, R, P> {
         P: Plan,
     {
         let Self { plan, cache, soft, hard, .. } = self;
-        let mut batch = Batch::new();
+        let mut batch = Batch::of(ids.len());
         let mut limits = None;
         for id in ids {
             let (key, refresh) = key(&id);

@@ -9,8 +9,8 @@ use std::{
 pub trait Entries: Sized {
     /// What it has for an id.
     type Value;
-    /// An empty one.
-    fn none() -> Self;
+    /// An empty one, with room for so many.
+    fn with_room(count: usize) -> Self;
 }
 
 /// A map whose keys are the ids `I` of a batch, or own them.
@@ -29,8 +29,8 @@ pub trait EntriesOf<I>: Entries {
 impl<K, V, S: Default> Entries for HashMap<K, V, S> {
     type Value = V;
 
-    fn none() -> Self {
-        Self::default()
+    fn with_room(count: usize) -> Self {
+        Self::with_capacity_and_hasher(count, S::default())
     }
 }
 
@@ -57,7 +57,7 @@ impl<V, S: BuildHasher + Default> EntriesOf<&str> for HashMap<String, V, S> {
 impl<K, V> Entries for BTreeMap<K, V> {
     type Value = V;
 
-    fn none() -> Self {
+    fn with_room(_: usize) -> Self {
         Self::new()
     }
 }
@@ -86,8 +86,8 @@ impl<V> EntriesOf<&str> for BTreeMap<String, V> {
 impl<M: Entries> Entries for axum::Json<M> {
     type Value = M::Value;
 
-    fn none() -> Self {
-        Self(M::none())
+    fn with_room(count: usize) -> Self {
+        Self(M::with_room(count))
     }
 }
 

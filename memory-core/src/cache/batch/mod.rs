@@ -61,9 +61,10 @@ where
     X: Face<S::Stored>,
     H: Share<S::Failure>,
 {
-    pub(crate) fn new() -> Self {
+    /// For so many ids.
+    pub(crate) fn of(count: usize) -> Self {
         let (absent, places, due, past) = (Vec::new(), HashTable::new(), Vec::new(), Vec::new());
-        Self { entries: R::Entries::none(), absent, places, due, past }
+        Self { entries: R::Entries::with_room(count), absent, places, due, past }
     }
 
     /// An answer from memory.
