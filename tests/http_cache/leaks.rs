@@ -448,7 +448,8 @@ impl Gated {
                 handler.runs.fetch_add(1, Ordering::SeqCst);
                 handler.gate.acquire().await.unwrap().forget();
                 let (status, control) = *handler.says.lock().unwrap();
-                let response = Response::builder().status(status).header("cache-control", control);
+                let response =
+                    Response::builder().status(status).header("cache-control", control).header("etag", "\"x\"");
                 Ok::<_, Infallible>(response.body(Body::from("x")).unwrap())
             }
         })
@@ -497,6 +498,27 @@ async fn nobody_waits_for_what_was_not_shared_the_last_time() {
     assert_eq!(handler.runs_of_twenty(&service).await, (20, 20));
     assert!(layer.invalidate("http://shop.test/").await.unwrap());
     assert_eq!(handler.runs_of_twenty(&service).await, (1, 1));
+}
+
+#[tokio::test]
+async fn nobody_waits_for_what_each_must_validate() {
+    for control in ["no-cache", "max-age=0"] {
+        let handler = Gated::saying(control);
+        let service = layer().layer(handler.service());
+        let all: Vec<_> = (0..20).map(|_| tokio::spawn(service.clone().oneshot(get("/")))).collect();
+        for (permits, expected) in [(0, 1), (1, 20)] {
+            handler.gate.add_permits(permits);
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(handler.runs.load(Ordering::SeqCst), expected, "{control}");
+        }
+        handler.gate.add_permits(19);
+        for answer in all {
+            answer.await.unwrap().unwrap();
+        }
+        assert_eq!(handler.runs_of_twenty(&service).await, (20, 20), "{control}");
+    }
 }
 
 #[tokio::test]

@@ -196,8 +196,8 @@ impl Exchange {
                     return Ok(self.serve(variant, Told::Collapsed));
                 }
                 // Another variant: this one may be on its way, too.
-                Landed::Stored(..) => {}
-                Landed::NotShared => break,
+                Landed::Stored(variant, _) if !self.is_answered_by(variant) => {}
+                Landed::Stored(..) | Landed::NotShared => break,
                 Landed::Failed { is_reached } => {
                     if let Some(stored) = plan.stored.as_ref().filter(|stored| self.is_excused(stored, *is_reached)) {
                         return Ok(self.serve(stored, Told::Stale));
@@ -222,8 +222,12 @@ impl Exchange {
     /// Whether the answer to another request is one to this.
     fn may_take(&self, variant: &Variant, cache: &FmCache) -> bool {
         std::ptr::eq(cache.core(), self.cache.core())
-            && variant.response.answers(&self.asked, &self.parts.headers, &self.shared.policy)
+            && self.is_answered_by(variant)
             && self.decide(Some(variant)) == Decision::Serve
+    }
+
+    fn is_answered_by(&self, variant: &Variant) -> bool {
+        variant.response.answers(&self.asked, &self.parts.headers, &self.shared.policy)
     }
 
     /// Asks in a task of its own, which goes on when the client goes away.
@@ -346,7 +350,7 @@ impl Exchange {
             .filter(|to_store| self.is_bounded(to_store, &head.headers));
         // An error passes, and what one user gets says nothing about what others get.
         if to_store.is_none() && self.asked.may_wait(&self.shared.policy) && !head.status.is_server_error() {
-            self.shared.unshared.add(self.key.as_key());
+            self.shared.unshared.set(self.key.as_key(), true);
         }
         let Some(to_store) = to_store.filter(|_| landing.lead.is_some()) else {
             landing.give_up(Landed::NotShared);
@@ -355,7 +359,7 @@ impl Exchange {
         let body = match read(body, self.shared.policy.longest_body).await {
             Read::Whole(body) => body,
             Read::Part(body) => {
-                self.shared.unshared.add(self.key.as_key());
+                self.shared.unshared.set(self.key.as_key(), true);
                 landing.give_up(Landed::NotShared);
                 return self.passed_on(Response::from_parts(head, body), Told::Forwarded(why, false));
             }
@@ -380,7 +384,7 @@ impl Exchange {
     async fn keep(&self, landing: Landing, variant: &Variant) -> bool {
         let Landing { lead: Some(lead), found, since, .. } = landing else { return false };
         let policy = self.shared.policy;
-        self.shared.unshared.remove(self.key.as_key());
+        self.shared.unshared.set(self.key.as_key(), variant.response.terms.no_cache || variant.fresh_left().is_zero());
         let others = found.as_ref().map(|held| held.value.use_left(&policy)).unwrap_or_default();
         let shelf = Shelf::default().with(variant.clone(), Default::default(), &policy);
         let holding =

@@ -11,7 +11,7 @@ use crate::key::KeyRef;
 const PLACES: usize = 1024;
 
 /// The resources whose last response was not one for others. Requests for them that waited for each other would take twice as long
-/// and gain nothing, so they do not wait ("hit for miss" in Varnish) until a response is stored.
+/// and gain nothing, so they do not wait ("hit for miss" in Varnish) until one comes that others may have.
 #[derive(Clone)]
 pub(super) struct Unshared(Arc<[AtomicU64]>);
 
@@ -20,12 +20,13 @@ impl Unshared {
         Self((0..PLACES).map(|_| AtomicU64::new(0)).collect())
     }
 
-    pub(super) fn add(&self, key: KeyRef<'_>) {
-        self.place(key).store(mark(key), Relaxed);
-    }
-
-    pub(super) fn remove(&self, key: KeyRef<'_>) {
-        let _ = self.place(key).compare_exchange(mark(key), 0, Relaxed, Relaxed);
+    pub(super) fn set(&self, key: KeyRef<'_>, is_unshared: bool) {
+        let (place, mark) = (self.place(key), mark(key));
+        if is_unshared {
+            place.store(mark, Relaxed);
+        } else {
+            let _ = place.compare_exchange(mark, 0, Relaxed, Relaxed);
+        }
     }
 
     pub(super) fn contains(&self, key: KeyRef<'_>) -> bool {
