@@ -27,6 +27,13 @@ pub(crate) struct Since {
     stamp: Option<Stamp>,
 }
 
+impl Since {
+    /// Whether the shared store has said what it knows.
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.stamp.is_some()
+    }
+}
+
 /// What is held under a key.
 #[derive(Clone)]
 pub(crate) struct Held<T> {

@@ -29,7 +29,7 @@ pub(in crate::http) fn decide(asked: &Asked, stored: Option<&Variant>, policy: &
 }
 
 /// A response that does not say that it is for everybody is not for users who show who they are.
-fn may_have(asked: &Asked, stored: &Variant, policy: &Policy) -> bool {
+pub(in crate::http) fn may_have(asked: &Asked, stored: &Variant, policy: &Policy) -> bool {
     let terms = &stored.response.terms;
     let as_user = !asked.is_authorized || terms.is_for_all || policy.shares_cookies;
     let as_visitor = !asked.has_cookie || terms.is_for_cookies || policy.shares_cookies;

@@ -16,7 +16,7 @@ mod vary;
 pub(crate) use self::storable::Elsewhere;
 pub(in crate::http) use self::{
     asked::{Asked, Method},
-    decide::{Decision, decide, excuses},
+    decide::{Decision, decide, excuses, may_have},
     freshness::age_of,
     serve::{Plain, serve},
     shelf::{Shelf, Variant},

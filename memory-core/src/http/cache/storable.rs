@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     http::{
-        HeaderMap, HeaderName, StatusCode,
+        HeaderMap, HeaderName, Response, StatusCode,
         header::{AGE, CONTENT_LENGTH, COOKIE, DATE, ETAG, LAST_MODIFIED, SET_COOKIE, VARY},
         response::Parts,
     },
@@ -51,7 +51,9 @@ pub(in crate::http) fn storable(
     }
     let (status, headers) = (response.status, &response.headers);
     let directives = directives(headers, policy);
-    let is_final = !status.is_informational() && status != StatusCode::NOT_MODIFIED;
+    // What is wrong with one request is no answer to others (RFC 6585, for all but 416).
+    let is_of_one = matches!(status.as_u16(), 304 | 416 | 428 | 429 | 431 | 511);
+    let is_final = !status.is_informational() && !is_of_one;
     if !is_final || asked.bypasses || asked.directives.no_store || is_forbidden(status, &directives) {
         return None;
     }
@@ -90,14 +92,20 @@ impl Storable {
 }
 
 impl Stored {
-    /// With other headers, those that a validation brought.
-    pub(super) fn with_headers(&self, headers: HeaderMap, policy: &Policy) -> Option<Self> {
-        let directives = directives(&headers, policy);
-        if is_forbidden(self.status, &directives) {
-            return None;
-        }
-        let terms = terms(self.status, &headers, &directives, policy)?;
-        Some(Self { headers: to_store(&headers, &directives), terms, ..self.clone() })
+    /// With other headers, those that the validation by a request brought; `None` where a response with these would not be stored.
+    pub(super) fn with_headers(
+        &self,
+        asked: &Asked,
+        request: &HeaderMap,
+        headers: HeaderMap,
+        policy: &Policy,
+    ) -> Option<Self> {
+        let (mut response, ()) = Response::new(()).into_parts();
+        // What part of the whole it is has not changed.
+        response.status = if self.piece.is_some() { StatusCode::OK } else { self.status };
+        response.headers = headers;
+        let Storable { headers, selectors, terms, .. } = storable(asked, request, &response, policy)?;
+        Some(Self { headers, selectors, terms, ..self.clone() })
     }
 }
 

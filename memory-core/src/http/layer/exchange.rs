@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::SystemTime};
 
 use axum::{
     body::{Body, HttpBody},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::{self, HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
     response::Response,
 };
 use tokio::{
@@ -18,7 +18,7 @@ use super::{
         body::{Read, read},
         cache::{
             Asked, Decision, Elsewhere, Method, Shelf, Storable, Stored, Variant, age_of, conditional, decide, excuses,
-            is_same_head, storable, update, user,
+            is_same_head, may_have, storable, update, user,
         },
     },
     FmResponseCacheLayer, Request,
@@ -125,7 +125,7 @@ impl Exchange {
 
     async fn look<S: Origin>(self, inner: S) -> Result<Response, S::Failure> {
         let (held, since) = self.cache.core().held::<Shelf>(&self.key).await;
-        let variant = self.select(held.as_ref());
+        let variant = self.select(held.as_ref()).filter(|variant| may_have(&self.asked, variant, &self.shared.policy));
         match self.decide(variant.as_ref()) {
             Decision::Serve => Ok(self.serve_or_refuse(variant)),
             Decision::ServeAndRefresh => {
@@ -216,7 +216,8 @@ impl Exchange {
     }
 
     fn errand(&self) -> Errand {
-        Errand { key: self.key.clone(), user: user(&self.parts.headers, &self.shared.policy) }
+        let is_apart = self.asked.method != Method::Get || !self.asked.may_wait(&self.shared.policy);
+        Errand { key: self.key.clone(), user: user(&self.parts.headers, &self.shared.policy), is_apart }
     }
 
     /// Whether the answer to another request is one to this.
@@ -253,7 +254,9 @@ impl Exchange {
     }
 
     /// Validates a stale response that is being answered, in a task that nobody waits for.
-    fn refresh<S: Origin>(self, inner: S, stored: Option<Variant>, found: Option<Held<Shelf>>) {
+    fn refresh<S: Origin>(mut self, inner: S, stored: Option<Variant>, found: Option<Held<Shelf>>) {
+        // The answer to a HEAD has no body to store.
+        (self.parts.method, self.asked.method) = (http::Method::GET, Method::Get);
         let Ok(runtime) = Handle::try_current() else { return };
         let Some(lead) = self.shared.flights.lead_if_idle(&self.errand()) else { return };
         let task = Context::behind().scope(async move {
@@ -266,6 +269,7 @@ impl Exchange {
     /// Asks the origin. What comes is stored by whoever has the `lead`.
     async fn fetch<S: Origin>(self, inner: S, lead: Option<Lead>, plan: Plan) -> Result<Response, S::Failure> {
         let Plan { stored, found, since, why } = plan;
+        let is_found_there = since.is_stamped();
         let since = self.cache.core().since(&self.key, since).await;
         let conditional = stored.as_ref().and_then(|stored| conditional(&self.parts, &stored.response));
         let is_conditional = conditional.is_some();
@@ -275,7 +279,7 @@ impl Exchange {
         }
         let sent = Tick::now();
         let answer = self.ask(inner.clone(), Some(parts)).await;
-        let landing = Landing { lead, found, since, why, sent };
+        let landing = Landing { lead, found, is_found_there, since, why, sent };
         let response = match answer {
             Ok(response) => response,
             Err(failure) => return self.failed::<S>(landing, stored, failure),
@@ -329,7 +333,7 @@ impl Exchange {
         response: Response,
     ) -> Result<Response, S::Failure> {
         let is_about_it = response.extensions().get::<Elsewhere>().is_none();
-        let updated = is_about_it.then(|| update(&stored.response, response.headers(), &self.shared.policy)).flatten();
+        let updated = is_about_it.then(|| self.update(&stored.response, response.headers())).flatten();
         let Some(updated) = updated else {
             // It is about something else, or forbids to keep what is stored: ask for a response.
             let response = self.ask(inner, None).await?;
@@ -340,6 +344,10 @@ impl Exchange {
         let variant = Variant { response: Arc::new(updated), age };
         let stored = self.keep(landing, &variant).await;
         Ok(self.serve(&variant, Told::Forwarded(why, stored)))
+    }
+
+    fn update(&self, stored: &Stored, fresh: &HeaderMap) -> Option<Stored> {
+        update(&self.asked, &self.parts.headers, stored, fresh, &self.shared.policy)
     }
 
     /// A response has come: it is stored where it may be, else passed on as it comes.
@@ -382,7 +390,7 @@ impl Exchange {
 
     /// Stores a response, and tells those who wait; whether it is stored.
     async fn keep(&self, landing: Landing, variant: &Variant) -> bool {
-        let Landing { lead: Some(lead), found, since, .. } = landing else { return false };
+        let Landing { lead: Some(lead), found, is_found_there, since, .. } = landing else { return false };
         let policy = self.shared.policy;
         self.shared.unshared.set(self.key.as_key(), variant.response.terms.no_cache || variant.fresh_left().is_zero());
         let others = found.as_ref().map(|held| held.value.use_left(&policy)).unwrap_or_default();
@@ -390,6 +398,8 @@ impl Exchange {
         let holding =
             Holding { life: shelf.use_left(&policy).max(others), tags: self.tags_of_all(variant, found.as_ref()) };
         let told = Arc::new(Landed::Stored(variant.clone(), self.cache.clone()));
+        // What was found in memory may have been invalidated before the shared store was asked what it knows.
+        let found = found.filter(|_| is_found_there);
         let new = variant.clone();
         let make = move |held: Option<Held<Shelf>>| match held {
             Some(held) => held.value.with(new, held.age, &policy),
@@ -422,10 +432,13 @@ impl Exchange {
         since: Since,
     ) -> Result<Response, S::Failure> {
         let why = if stored.is_some() { Why::Stale } else { Why::Miss };
+        let is_found_there = since.is_stamped();
         let since = self.cache.core().since(&self.key, since).await;
+        // From before the request on, so that nothing is stored that was invalidated meanwhile.
+        let lead = stored.as_ref().and_then(|_| self.shared.flights.lead_if_idle(&self.errand()));
         let sent = Tick::now();
         let answer = self.ask(inner, None).await;
-        let landing = Landing { lead: None, found, since, why, sent };
+        let landing = Landing { lead, found, is_found_there, since, why, sent };
         let response = match answer {
             Ok(response) => response,
             Err(failure) => return self.failed::<S>(landing, stored, failure),
@@ -437,13 +450,11 @@ impl Exchange {
     }
 
     async fn compare(&self, landing: Landing, stored: &Variant, head: &HeaderMap) {
-        let updated =
-            is_same_head(&stored.response, head).then(|| update(&stored.response, head, &self.shared.policy)).flatten();
+        let updated = is_same_head(&stored.response, head).then(|| self.update(&stored.response, head)).flatten();
         match updated {
             Some(updated) => {
-                let lead = self.shared.flights.lead_if_idle(&self.errand());
                 let variant = Variant { response: Arc::new(updated), age: landing.age(head) };
-                self.keep(Landing { lead, ..landing }, &variant).await;
+                self.keep(landing, &variant).await;
             }
             None => {
                 // Without `.strict()` a removal does not fail: it is queued.
@@ -467,6 +478,8 @@ struct Plan {
 pub(super) struct Landing {
     lead: Option<Lead>,
     found: Option<Held<Shelf>>,
+    /// Whether that was found when the shared store was asked what it knows.
+    is_found_there: bool,
     since: Since,
     why: Why,
     sent: Tick,
@@ -476,9 +489,10 @@ impl Landing {
     /// Of a response to a request that was not for what is stored.
     pub(super) async fn beside(exchange: &Exchange, sent: Tick) -> Self {
         let (found, since) = exchange.cache.core().held::<Shelf>(&exchange.key).await;
+        let is_found_there = since.is_stamped();
         let since = exchange.cache.core().since(&exchange.key, since).await;
         let lead = exchange.shared.flights.lead_if_idle(&exchange.errand());
-        Self { lead, found, since, why: Why::Method, sent }
+        Self { lead, found, is_found_there, since, why: Why::Method, sent }
     }
 
     /// Tells those who wait that there is nothing for them, and why.

@@ -10,6 +10,8 @@ use crate::{cache::direct_key, key::Key};
 /// A resource: its host, and path with query as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    /// Empty where it is not known.
+    scheme: String,
     host: String,
     path: String,
 }
@@ -31,13 +33,21 @@ impl Place {
         }
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         let is_readable = host.bytes().all(is_plain);
-        is_readable.then(|| Self { host, path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned() })
+        is_readable.then(|| Self {
+            scheme: scheme(uri),
+            host,
+            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        })
     }
 
     /// Of a URI with a host.
     pub(super) fn of_uri(uri: &Uri) -> Option<Self> {
         let host = uri.authority()?.as_str().to_ascii_lowercase();
-        Some(Self { host, path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned() })
+        Some(Self {
+            scheme: scheme(uri),
+            host,
+            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        })
     }
 
     /// What a reference in a response to it means; `None` where that is at another host (RFC 9111, section 4.4).
@@ -64,9 +74,18 @@ impl Place {
         direct_key(Some(namespace), &format!("{}{}", self.host, self.path))
     }
 
-    fn at(&self, path: &str) -> Self {
-        Self { host: self.host.clone(), path: path.to_owned() }
+    /// The same where all schemes are known: what came without TLS is no answer to who asks for TLS.
+    pub(super) fn key_with_scheme(&self, namespace: &str) -> Key {
+        direct_key(Some(namespace), &format!("{}://{}{}", self.scheme, self.host, self.path))
     }
+
+    fn at(&self, path: &str) -> Self {
+        Self { scheme: self.scheme.clone(), host: self.host.clone(), path: path.to_owned() }
+    }
+}
+
+fn scheme(uri: &Uri) -> String {
+    uri.scheme_str().unwrap_or_default().to_owned()
 }
 
 fn host(headers: &HeaderMap) -> Option<String> {
@@ -81,6 +100,13 @@ mod tests {
 
     fn place(uri: &str) -> Place {
         Place::of_uri(&uri.parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_came_without_tls_is_another_thing_where_that_is_known() {
+        let [plain, secure] = ["http://a.test/x", "https://a.test/x"].map(place);
+        assert!(plain.key_with_scheme("n").as_key() != secure.key_with_scheme("n").as_key());
+        assert!(plain.key("n").as_key() == secure.key("n").as_key());
     }
 
     #[test]

@@ -231,9 +231,15 @@ impl FmResponseCacheLayer {
         self.remove(&self.chosen(), &self.key_of(&place)).await
     }
 
+    #[cfg(test)]
+    pub(in crate::http) fn policy(&self) -> Policy {
+        self.policy
+    }
+
     /// The key of what is stored for a resource.
     fn key_of(&self, place: &Place) -> Key {
-        place.key(if self.policy.is_private { PRIVATE_NAMESPACE } else { NAMESPACE })
+        // A server can't know whether its clients came by TLS.
+        if self.policy.is_private { place.key_with_scheme(PRIVATE_NAMESPACE) } else { place.key(NAMESPACE) }
     }
 
     /// Removes what is stored, and keeps requests under way from storing.
