@@ -718,3 +718,26 @@ async fn a_head_that_began_before_a_change_brings_nothing_back() {
     head.await.unwrap().unwrap();
     assert_eq!(ask(&service, "GET", "/", &[]).await.1["x-fm-cache"], "MISS");
 }
+
+#[tokio::test]
+async fn a_change_whose_client_goes_away_invalidates_too() {
+    let service = layer().layer(tower::service_fn(|request: Request| async move {
+        if request.method() == "PUT" {
+            // It has changed something, and does not come to say so.
+            std::future::pending::<()>().await;
+        }
+        Ok::<_, Infallible>(response(200, &[("cache-control", "max-age=60")], "x"))
+    }));
+    ask(&service, "GET", "/", &[]).await;
+    let change = tokio::spawn({
+        let service = service.clone();
+        async move { ask(&service, "PUT", "/", &[]).await }
+    });
+    tokio::task::yield_now().await;
+    change.abort();
+    assert!(change.await.is_err());
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask(&service, "GET", "/", &[]).await.1["x-fm-cache"], "MISS");
+}

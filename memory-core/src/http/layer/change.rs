@@ -1,5 +1,7 @@
 //! Requests that may change what is stored (RFC 9111, section 4.4).
 
+use std::sync::Arc;
+
 use axum::{
     body::Body,
     http::{
@@ -9,25 +11,29 @@ use axum::{
     response::Response,
 };
 
+use tokio::runtime::Handle;
+
 use super::{
     super::cache::{Asked, is_explicit},
-    Request,
+    FmResponseCacheLayer, Request,
     exchange::{Exchange, Landing},
     key::Place,
     origin::Origin,
     told::{Told, Why},
 };
-use crate::time::Tick;
+use crate::{FmCache, cache::Context, time::Tick};
 
 impl Exchange {
     /// Passes an unsafe request on. Its success invalidates what it may have changed; the answer to a POST may be one to later
     /// GETs.
     pub(super) async fn change<S: Origin>(self, inner: S, body: Body, place: Place) -> Result<Response, S::Failure> {
         let sent = Tick::now();
+        let mut unanswered = Unanswered(Some((Arc::clone(&self.shared), self.cache.clone(), place.clone())));
         let answer = inner.ask(Request::from_parts(self.parts.clone(), body)).await?;
         if answer.status().is_success() || answer.status().is_redirection() {
             self.shared.invalidate_changed(&self.cache, &place, answer.headers()).await;
         }
+        unanswered.0 = None;
         if !self.is_shown(&place, &answer) {
             return Ok(self.passed_on(answer, Told::Forwarded(Why::Method, false)));
         }
@@ -46,9 +52,20 @@ impl Exchange {
     }
 }
 
-impl super::FmResponseCacheLayer {
+/// A request that may change something, and has no answer: when its client goes away, or the service fails, it may have done so.
+struct Unanswered(Option<(Arc<FmResponseCacheLayer>, FmCache, Place)>);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let (Some((shared, cache, place)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
+        let task = async move { shared.invalidate_changed(&cache, &place, &HeaderMap::new()).await };
+        runtime.spawn(Context::behind().scope(task));
+    }
+}
+
+impl FmResponseCacheLayer {
     /// Invalidates what a request has changed.
-    pub(super) async fn invalidate_changed(&self, cache: &crate::FmCache, place: &Place, answer: &HeaderMap) {
+    pub(super) async fn invalidate_changed(&self, cache: &FmCache, place: &Place, answer: &HeaderMap) {
         for place in named(place, answer, &[LOCATION, CONTENT_LOCATION]).chain([place.clone()]) {
             // Without `.strict()` a removal does not fail: it is queued.
             let _ = self.remove(cache, &self.key_of(&place)).await;
