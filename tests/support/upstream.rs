@@ -65,6 +65,7 @@ impl Seen {
 struct Memory {
     seen: Vec<Seen>,
     open: usize,
+    most_open: usize,
     connections: usize,
     under_way: usize,
     most_under_way: usize,
@@ -122,6 +123,11 @@ impl Upstream {
         self.memory.lock().unwrap().connections
     }
 
+    /// How many connections were open at once, at most.
+    pub fn most_open(&self) -> usize {
+        self.memory.lock().unwrap().most_open
+    }
+
     /// How many requests it had at once, at most.
     pub fn most_under_way(&self) -> usize {
         self.memory.lock().unwrap().most_under_way
@@ -176,6 +182,7 @@ async fn accept(listener: TcpListener, behave: Behaviour, memory: Arc<Mutex<Memo
             {
                 let mut memory = memory.lock().unwrap();
                 memory.open += 1;
+                memory.most_open = memory.most_open.max(memory.open);
                 memory.connections += 1;
             }
             serve(stream, &behave, &memory).await;

@@ -6,7 +6,6 @@ use std::{
     hint::black_box,
     ops::Range,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::Instant,
 };
 
 use memory_core::{FmCacheManager, memorize};
@@ -14,7 +13,7 @@ use memory_redis::FmRedisBackend;
 use quick_cache::sync::Cache as QuickCache;
 use redis::AsyncCommands;
 
-use super::redis::Server;
+use super::redis::{Server, median};
 use crate::{
     clock::Deadline,
     report::{Goal, Row},
@@ -86,25 +85,14 @@ pub(crate) fn in_redis(effort: Effort) -> Vec<Row> {
         for _ in 0..effort.rounds {
             let ours = async || texts((0..BATCH).collect()).await.expect("texts").len();
             let mget = async || raw.clone().mget::<_, Vec<String>>(&names).await.expect("texts").len();
-            samples[0].push(median(CALLS, ours).await);
-            samples[1].push(median(CALLS, mget).await);
+            samples[0].push(median(CALLS, BATCH as usize, ours).await);
+            samples[1].push(median(CALLS, BATCH as usize, mget).await);
         }
         samples
     });
     let samples: Vec<Samples> =
         [OURS, "raw_mget"].into_iter().zip(samples).map(|(name, samples)| Samples::new(name, samples)).collect();
     vec![Row::new("batch_redis", "100 ids whose texts of 100 B are in Redis, p50", "µs", &samples, Vec::new())]
-}
-
-async fn median(calls: usize, call: impl AsyncFn() -> usize) -> f64 {
-    let mut times = Vec::with_capacity(calls);
-    for _ in 0..calls {
-        let began = Instant::now();
-        assert_eq!(call().await, BATCH as usize);
-        times.push(began.elapsed().as_secs_f64() * 1e6);
-    }
-    times.sort_by(f64::total_cmp);
-    times[calls / 2]
 }
 
 fn row(name: &str, about: &str, contenders: Vec<Contender>, effort: Effort) -> Vec<Row> {

@@ -21,9 +21,11 @@ use crate::{
     support::runtime,
 };
 
-/// What a value is: 1 KiB.
+/// The length of a value.
+const LENGTH: usize = 1024;
+
 fn kibibyte() -> String {
-    "x".repeat(1024)
+    "x".repeat(LENGTH)
 }
 
 #[memorize(expire = 3600)]
@@ -105,28 +107,31 @@ fn latencies(url: &str, effort: Effort) -> Vec<Samples> {
         let mut samples = [const { Vec::new() }; 4];
         for _ in 0..effort.rounds {
             if is_wanted(effort, 0) {
-                samples[0].push(median(CALLS, async || text(1).await).await);
+                samples[0].push(median(CALLS, LENGTH, async || text(1).await.len()).await);
             }
             if is_wanted(effort, 1) {
-                samples[1].push(median(CALLS, async || raw_get(raw.clone()).await).await);
+                samples[1].push(median(CALLS, LENGTH, async || raw_get(raw.clone()).await.len()).await);
             }
             if is_wanted(effort, 2) {
-                let get = async || pool.get().await.expect("one").get::<_, String>(RAW_KEY).await.expect("a value");
-                samples[2].push(median(CALLS, get).await);
+                let get =
+                    async || pool.get().await.expect("one").get::<_, String>(RAW_KEY).await.expect("a value").len();
+                samples[2].push(median(CALLS, LENGTH, get).await);
             }
             if is_wanted(effort, 3) {
-                samples[3].push(median(CALLS, async || fred.get::<String, _>(RAW_KEY).await.expect("a value")).await);
+                let get = async || fred.get::<String, _>(RAW_KEY).await.expect("a value").len();
+                samples[3].push(median(CALLS, LENGTH, get).await);
             }
         }
         named(samples)
     })
 }
 
-async fn median(calls: usize, call: impl AsyncFn() -> String) -> f64 {
+/// Microseconds of a call that brings so much.
+pub(super) async fn median(calls: usize, length: usize, call: impl AsyncFn() -> usize) -> f64 {
     let mut times = Vec::with_capacity(calls);
     for _ in 0..calls {
         let began = Instant::now();
-        assert_eq!(call().await.len(), 1024);
+        assert_eq!(call().await, length);
         times.push(began.elapsed().as_secs_f64() * 1e6);
     }
     times.sort_by(f64::total_cmp);
@@ -184,7 +189,7 @@ where
     let mut running: JoinSet<String> = (0..TASKS).map(&call).collect();
     let (mut done, mut next) = (0, TASKS);
     while let Some(value) = running.join_next().await {
-        done += u64::from(value.is_ok_and(|value| value.len() == 1024));
+        done += u64::from(value.is_ok_and(|value| value.len() == LENGTH));
         if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
             running.spawn(call(next % KEYS));
             next += 1;

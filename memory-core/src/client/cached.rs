@@ -97,7 +97,7 @@ struct Sent<'a> {
 impl Drop for Sent<'_> {
     fn drop(&mut self) {
         if !self.has_ended {
-            self.cache.forget_behind(self.uri.clone());
+            self.cache.forget_behind(self.uri);
         }
     }
 }

@@ -51,7 +51,7 @@ pub(in crate::http) fn storable(
     }
     let (status, headers) = (response.status, &response.headers);
     let directives = directives(headers, policy);
-    // What is wrong with one request is no answer to others (RFC 6585, for all but 416).
+    // What is about one request is no answer to others (from 428 on: RFC 6585).
     let is_of_one = matches!(status.as_u16(), 304 | 416 | 428 | 429 | 431 | 511);
     let is_final = !status.is_informational() && !is_of_one;
     if !is_final || asked.bypasses || asked.directives.no_store || is_forbidden(status, &directives) {

@@ -57,9 +57,9 @@ struct Unanswered(Option<(Arc<FmResponseCacheLayer>, FmCache, Place)>);
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        let (Some((shared, cache, place)), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
-        let task = async move { shared.invalidate_changed(&cache, &place, &HeaderMap::new()).await };
-        runtime.spawn(Context::behind().scope(task));
+        if let Some((shared, cache, place)) = self.0.take() {
+            shared.invalidate_behind(cache, place);
+        }
     }
 }
 
@@ -70,6 +70,13 @@ impl FmResponseCacheLayer {
             // Without `.strict()` a removal does not fail: it is queued.
             let _ = self.remove(cache, &self.key_of(&place)).await;
         }
+    }
+
+    /// Invalidates what a request without an answer may have changed, in a task that nobody waits for.
+    pub(super) fn invalidate_behind(self: Arc<Self>, cache: FmCache, place: Place) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        let task = async move { self.invalidate_changed(&cache, &place, &HeaderMap::new()).await };
+        runtime.spawn(Context::behind().scope(task));
     }
 }
 

@@ -24,30 +24,24 @@ impl Place {
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
         let told = host(&parts.headers)?;
         let host = match uri.authority() {
+            // Which of two hosts a handler goes by is known to nobody but an attacker.
+            Some(authority) if !told.is_empty() && !authority.as_str().eq_ignore_ascii_case(&told) => return None,
             Some(authority) => authority.as_str().to_ascii_lowercase(),
-            None => told.clone(),
+            None => told,
         };
-        // Which of two hosts a handler goes by is known to nobody but an attacker.
-        if !told.is_empty() && told != host {
-            return None;
-        }
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         let is_readable = host.bytes().all(is_plain);
-        is_readable.then(|| Self {
-            scheme: scheme(uri),
-            host,
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        })
+        is_readable.then(|| Self::at_host(host, uri))
     }
 
     /// Of a URI with a host.
     pub(super) fn of_uri(uri: &Uri) -> Option<Self> {
-        let host = uri.authority()?.as_str().to_ascii_lowercase();
-        Some(Self {
-            scheme: scheme(uri),
-            host,
-            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
-        })
+        Some(Self::at_host(uri.authority()?.as_str().to_ascii_lowercase(), uri))
+    }
+
+    fn at_host(host: String, uri: &Uri) -> Self {
+        let scheme = uri.scheme_str().unwrap_or_default().to_owned();
+        Self { scheme, host, path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned() }
     }
 
     /// What a reference in a response to it means; `None` where that is at another host (RFC 9111, section 4.4).
@@ -82,10 +76,6 @@ impl Place {
     fn at(&self, path: &str) -> Self {
         Self { scheme: self.scheme.clone(), host: self.host.clone(), path: path.to_owned() }
     }
-}
-
-fn scheme(uri: &Uri) -> String {
-    uri.scheme_str().unwrap_or_default().to_owned()
 }
 
 fn host(headers: &HeaderMap) -> Option<String> {

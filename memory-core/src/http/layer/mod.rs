@@ -53,8 +53,9 @@ type Request = axum::http::Request<Body>;
 ///
 /// It keeps what `#[memorize]` keeps where that keeps it: in the [`FmCache`] of the request (the process-wide one, or the one it is
 /// [`scope`](FmCache::scope)d to), in memory or in Redis, under the namespace `"http"`. Requests that miss together wait for one
-/// answer where that may be shared (and no longer for one another once a resource's answer could not); a success of an unsafe method invalidates; stale responses are validated, answered behind a
-/// refresh (`stale-while-revalidate`), or stand in for errors (`stale-if-error`) and for an inner service that fails.
+/// answer where that may be shared (and no longer for one another once a resource's answer could not). A success of an unsafe
+/// method invalidates. Stale responses are validated, answered behind a refresh (`stale-while-revalidate`), or stand in for errors
+/// (`stale-if-error`) and for an inner service that fails.
 ///
 /// Only what a response says of itself makes it storable: `max-age`, `s-maxage`, `Expires`, `public` or `no-cache`. What is `private`,
 /// answers credentials without saying that it is for everybody, or sets a cookie, is not shared. Credentials are `Authorization`, cookies,
@@ -68,7 +69,8 @@ type Request = axum::http::Request<Body>;
 ///
 /// # Cancel safety
 ///
-/// A client that goes away stops no request that others may share: it goes on, and its response is stored.
+/// A client that goes away stops no request that others may share: it goes on, and its response is stored. Where it was changing
+/// something by an unsafe method, what that may have changed is invalidated.
 ///
 /// # Examples
 ///

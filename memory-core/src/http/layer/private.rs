@@ -7,9 +7,7 @@ use axum::{
     response::Response,
 };
 
-use tokio::runtime::Handle;
-
-use super::{super::cache::Policy, Begun, FmResponseCacheLayer, Origin, Place, Request, Surroundings};
+use super::{super::cache::Policy, Begun, FmResponseCacheLayer, Origin, Place, Request};
 use crate::{FmCache, FmError};
 
 /// A private HTTP cache (RFC 9111, with RFC 5861) inside an HTTP client: what it asked for before, and what said that it may be
@@ -117,11 +115,10 @@ impl FmHttpCache {
     }
 
     /// Forgets what is stored for a URL, in a task that nobody waits for.
-    pub(crate) fn forget_behind(&self, url: Uri) {
-        let Ok(runtime) = Handle::try_current() else { return };
-        let cache = self.clone();
-        let task = async move { cache.forget(&url, &HeaderMap::new()).await };
-        runtime.spawn(Surroundings::behind().scope(task));
+    pub(crate) fn forget_behind(&self, url: &Uri) {
+        if let Some(place) = Place::of_uri(url) {
+            Arc::clone(&self.shared).invalidate_behind(self.shared.chosen(), place);
+        }
     }
 
     fn with(self, change: impl FnOnce(FmResponseCacheLayer) -> FmResponseCacheLayer) -> Self {
